@@ -60,16 +60,19 @@ class Geometry:
     @cached_property
     def matrix(self) -> NDArray[np.float64]:
         """(3, 3): column ``a`` is the LPS step in mm of one voxel along array axis ``a`` (k, j, i)."""
-        return np.asarray(self.axes, dtype=float).T * np.asarray(self.spacing, dtype=float)
+        step: NDArray[np.float64] = np.array(self.axes, dtype=float).T * np.array(self.spacing, dtype=float)
+        return step
 
     def to_world(self, index: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
         """LPS positions in mm, shape ``(..., 3)``, of (fractional) array indices ``(..., 3)`` in (k, j, i) order."""
-        return np.asarray(index, dtype=float) @ self.matrix.T + np.asarray(self.origin)
+        world: NDArray[np.float64] = np.asarray(index, dtype=float) @ self.matrix.T + np.array(self.origin)
+        return world
 
     def to_index(self, world: NDArray[np.floating]) -> NDArray[np.float64]:
         """Fractional array indices ``(..., 3)`` in (k, j, i) order of LPS positions ``(..., 3)`` in mm."""
         inverse = np.linalg.inv(self.matrix)
-        return (np.asarray(world, dtype=float) - np.asarray(self.origin)) @ inverse.T
+        index: NDArray[np.float64] = (np.asarray(world, dtype=float) - np.array(self.origin)) @ inverse.T
+        return index
 
     @property
     def voxel_volume_mm3(self) -> float:

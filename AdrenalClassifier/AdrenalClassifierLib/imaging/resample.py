@@ -24,7 +24,7 @@ def to_sitk(array: NDArray[Any], geometry: Geometry) -> sitk.Image:
 def geometry_of(image: sitk.Image) -> Geometry:
     """The grid of a three-dimensional SimpleITK image. Raises GeometryError."""
     size, spacing = image.GetSize(), image.GetSpacing()
-    columns = np.asarray(image.GetDirection(), dtype=float).reshape(3, 3).T
+    columns = np.array(image.GetDirection(), dtype=float).reshape(3, 3).T
     x, y, z = image.GetOrigin()
     i, j, k = (tuple(float(v) for v in column) for column in columns)
     return Geometry(
@@ -68,7 +68,7 @@ def resample_linear(array: NDArray[Any], geometry: Geometry, target: Geometry, o
         if outside is not None:
             return np.full(target.shape, outside, np.float32)
         start, stop = (0, 0, 0), geometry.shape
-    block = np.asarray(boxed(array, start, stop), np.float32)
+    block: NDArray[np.float32] = np.asarray(boxed(array, start, stop), np.float32)
     if geometry.same_grid(target):
         return block.copy()
     image = to_sitk(block, geometry.crop(start, stop))
@@ -82,7 +82,8 @@ def resample_linear(array: NDArray[Any], geometry: Geometry, target: Geometry, o
         resampler.SetDefaultPixelValue(float(outside))
     # One thread: the blocks are small, and many processes may run beside each other.
     resampler.SetNumberOfThreads(1)
-    return sitk.GetArrayFromImage(resampler.Execute(image))
+    out: NDArray[np.float32] = sitk.GetArrayFromImage(resampler.Execute(image))
+    return out
 
 
 def resample_mask(mask: NDArray[np.bool_], geometry: Geometry, target: Geometry) -> NDArray[np.bool_]:
@@ -119,8 +120,7 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[tuple[int, int, int], tuple[i
     k = np.flatnonzero(mask.any(axis=(1, 2)))
     if k.size == 0:
         return None
-    slab = mask[k[0] : k[-1] + 1]
-    plane = slab.any(axis=0)
+    plane: NDArray[np.bool_] = np.any(mask[k[0] : k[-1] + 1], axis=0)
     j = np.flatnonzero(plane.any(axis=1))
     i = np.flatnonzero(plane.any(axis=0))
     return (int(k[0]), int(j[0]), int(i[0])), (int(k[-1]) + 1, int(j[-1]) + 1, int(i[-1]) + 1)
