@@ -1,0 +1,1 @@
+"""Many lesions at once: the cohort table and its checker, patient-level splits, the synthetic cohort."""
