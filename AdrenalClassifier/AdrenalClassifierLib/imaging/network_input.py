@@ -8,7 +8,7 @@ cubes, because the output grid is defined by the lesion and not by the scan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,8 @@ class InputSettings:
         backdrop_hu: attenuation of the faded surroundings, that of fat.
     """
 
-    size: int = 48
-    physical_spacing_mm: float = 2.0
+    size: int = 32
+    physical_spacing_mm: float = 3.0
     fill: float = 0.75
     least_spacing_mm: float = 0.5
     window_hu: tuple[float, float] = (-150.0, 250.0)
@@ -61,48 +61,63 @@ class InputSettings:
 
 
 VIEWS = ("physical", "fitted")
-CHANNELS = ("attenuation", "mask")
+CHANNELS = ("unenhanced", "enhanced", "mask")
+ENHANCED: tuple[Phase, ...] = ("portal", "delayed", "arterial", "unknown")
+"""Which phase fills the enhanced channel: the first of these that is at hand. An unknown phase goes there too, with a warning
+of its own: on most CT of the abdomen contrast was given."""
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """One lesion in one phase.
+    """What the network gets of one lesion.
 
     Attributes:
-        phase: contrast phase of the attenuation channel.
-        views: float32, shape ``(2, 2, size, size, size)``: view (physical, fitted), channel (attenuation scaled to -1..1
-            by ``window_hu``, mask as the share 0..1 of the voxel inside the lesion), then S, P, L.
+        views: float32, shape ``(2, 3, size, size, size)``: view (physical, fitted), channel (unenhanced and enhanced attenuation
+            scaled to -1..1 by ``window_hu``, mask as the share 0..1 of the voxel inside the lesion), then S, P, L. The channel of
+            an absent phase is zero.
+        present: whether the unenhanced and the enhanced phase are there, shape (2,), 0 or 1.
+        phases: the phases used, in the order of the channels.
         spacings_mm: voxel edge of the two views.
         grids: where the two cubes lie in the patient.
     """
 
-    phase: Phase
     views: Array
+    present: Array
+    phases: tuple[Phase, ...]
     spacings_mm: tuple[float, float]
     grids: tuple[Geometry, Geometry]
 
 
-def network_input(lesion: Lesion, phase: Phase, settings: InputSettings | None = None) -> NetworkInput:
-    """Both views of ``lesion`` in ``phase``.
+def network_phases(phases: Sequence[Phase]) -> tuple[Phase | None, Phase | None]:
+    """Which of the phases at hand fill the unenhanced and the enhanced channel."""
+    enhanced = next((phase for phase in ENHANCED if phase in phases), None)
+    return ("unenhanced" if "unenhanced" in phases else None), enhanced
+
+
+def network_input(lesion: Lesion, settings: InputSettings | None = None) -> NetworkInput:
+    """Both views of ``lesion``.
 
     Voxels are averaged with a triangular kernel as wide as the coarser of the two grids, so that fine scans are not
     aliased and coarse ones are interpolated linearly. Beyond the border of the scan the nearest voxel is repeated.
-
-    Raises:
-        KeyError: the lesion has no such phase.
     """
     settings = settings or InputSettings()
-    hu = lesion.hu(phase)
-    if hu is None:
-        raise KeyError(phase)
-    hu, mask, geometry = patient_aligned(_filled(hu, lesion.mask), lesion.mask, lesion.geometry)
+    chosen = network_phases(lesion.phases)
+    attenuation: list[Array | None] = []
+    for phase in chosen:
+        hu = None if phase is None else lesion.hu(phase)
+        attenuation.append(None if hu is None else _filled(hu, lesion.mask))
+    mask, geometry = lesion.mask, lesion.geometry
+    for n, volume in enumerate(attenuation):
+        if volume is not None:
+            attenuation[n], mask, geometry = patient_aligned(volume, lesion.mask, lesion.geometry)
     low, high = _world_box(mask, geometry)
-    centre = (low + high) / 2
     fitted = max(float((high - low).max()) / (settings.fill * settings.size), settings.least_spacing_mm)
     spacings = (settings.physical_spacing_mm, fitted)
-    grids = tuple(_cube(centre, spacing, settings.size) for spacing in spacings)
-    views = np.stack([_view(hu, mask, geometry, grid, settings) for grid in grids])
-    return NetworkInput(phase, views, spacings, (grids[0], grids[1]))
+    grids = tuple(_cube((low + high) / 2, spacing, settings.size) for spacing in spacings)
+    views = np.stack([_view(attenuation, mask, geometry, grid, settings) for grid in grids])
+    present = np.array([volume is not None for volume in attenuation], np.float32)
+    used = tuple(phase for phase in chosen if phase is not None)
+    return NetworkInput(views, present, used, spacings, (grids[0], grids[1]))
 
 
 def _filled(hu: Array, mask: NDArray[np.bool_]) -> Array:
@@ -131,24 +146,31 @@ def _cube(centre: NDArray[np.float64], spacing: float, size: int) -> Geometry:
     return Geometry((size, size, size), (spacing, spacing, spacing), axes, (float(x), float(y), float(z)))
 
 
-def _view(hu: Array, mask: NDArray[np.bool_], geometry: Geometry, grid: Geometry, settings: InputSettings) -> Array:
+def _view(
+    attenuation: Sequence[Array | None], mask: NDArray[np.bool_], geometry: Geometry, grid: Geometry, settings: InputSettings
+) -> Array:
     block, rows = [], []
     for axis in range(3):
         first, weights = _weights(geometry, grid, axis)
         block.append(slice(first, first + weights.shape[1]))
         rows.append(weights)
-    part = hu[tuple(block)]
-    attenuation = _separable(np.ascontiguousarray(part), rows)
+    box = tuple(block)
     inside = [_without_outside(weights, geometry, grid, axis) for axis, weights in enumerate(rows)]
-    share = _separable(mask[tuple(block)].astype(np.float32), inside)
+    share = _separable(mask[box].astype(np.float32), inside)
 
-    low, high = settings.window_hu
     core = share >= min(0.5, float(share.max()))  # a lesion smaller than a voxel of this view is still somewhere
     distance = ndimage.distance_transform_edt(~core, sampling=grid.spacing).astype(np.float32)
     keep = np.clip(1 - (distance - settings.rim_mm) / settings.fade_mm, 0, 1)
-    attenuation = keep * attenuation + (1 - keep) * np.float32(settings.backdrop_hu)
-    scaled = (np.clip(attenuation, low, high) - (low + high) / 2) / ((high - low) / 2)
-    return np.stack([scaled, share]).astype(np.float32)
+    low, high = settings.window_hu
+    channels = []
+    for volume in attenuation:
+        if volume is None:
+            channels.append(np.zeros_like(share))
+            continue
+        hu = _separable(np.ascontiguousarray(volume[box]), rows)
+        hu = keep * hu + (1 - keep) * np.float32(settings.backdrop_hu)
+        channels.append((np.clip(hu, low, high) - (low + high) / 2) / ((high - low) / 2))
+    return np.stack([*channels, share]).astype(np.float32)
 
 
 def _weights(geometry: Geometry, grid: Geometry, axis: int) -> tuple[int, Array]:
