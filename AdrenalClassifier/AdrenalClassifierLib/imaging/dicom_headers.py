@@ -103,7 +103,8 @@ class Header:
     def is_ct(self) -> bool:
         """Whether it is a cross-sectional CT image."""
         classes = (CT_CLASS, *ENHANCED_CT_CLASSES)
-        return (self.sop_class in classes or (not self.sop_class and self.modality == "CT")) and not self.localizer
+        says_ct = self.modality == "CT" or (not self.modality and bool(self.sop_class))
+        return says_ct and (self.sop_class in classes or not self.sop_class) and not self.localizer
 
 
 def dicom_files(folder: Path) -> tuple[list[Path], int]:

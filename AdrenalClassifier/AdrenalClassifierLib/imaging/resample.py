@@ -70,7 +70,8 @@ def resample_linear(array: NDArray[Any], geometry: Geometry, target: Geometry, o
         start, stop = (0, 0, 0), geometry.shape
     block: NDArray[np.float32] = np.asarray(boxed(array, start, stop), np.float32)
     if geometry.same_grid(target):
-        return block.copy()
+        same: NDArray[np.float32] = block.copy()
+        return same
     image = to_sitk(block, geometry.crop(start, stop))
     resampler = sitk.ResampleImageFilter()
     resampler.SetReferenceImage(to_sitk(np.empty(target.shape, np.uint8), target))

@@ -31,7 +31,7 @@ class TrainingSettings:
         one_phase: share of lesions shown in one of their phases only, so that the network can do without either.
     """
 
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 2e-2

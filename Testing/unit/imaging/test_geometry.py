@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.grids import oblique_grid, rotated
 
 from AdrenalClassifierLib.errors import GeometryError
 from AdrenalClassifierLib.imaging.geometry import Geometry, identity
 from AdrenalClassifierLib.imaging.resample import geometry_of, to_sitk
+from support.grids import oblique_grid, rotated
 
 
 @pytest.mark.parametrize("mirror", [False, True])

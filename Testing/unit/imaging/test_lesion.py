@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.grids import arrangements, ellipsoid, oblique_grid, phantom, rearranged, segment
 
 from AdrenalClassifierLib.errors import GeometryError, MaskError
 from AdrenalClassifierLib.imaging.geometry import identity
 from AdrenalClassifierLib.imaging.images import CtImage
 from AdrenalClassifierLib.imaging.lesion import LEAST_EXTENT_MM, MARGIN_MM, extract_lesions
+from support.grids import arrangements, ellipsoid, oblique_grid, phantom, rearranged, segment
 
 GRID = identity((60, 160, 160), (2.5, 1.0, 1.0), (-80.0, -80.0, -75.0))
 BALL = ellipsoid(GRID, (-10.0, 5.0, 3.0), (15.0, 12.0, 14.0))

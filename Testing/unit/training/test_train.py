@@ -21,7 +21,12 @@ from AdrenalClassifierLib.training.train import Description, TrainSettings, ense
 from support.examples import SETTINGS, planted
 
 QUICK = TrainSettings(
-    folds=3, repeats=1, training=TrainingSettings(epochs=15, batch=8, learning_rate=0.01), input_settings=SETTINGS, width=4, device="cpu"
+    folds=3,
+    repeats=1,
+    training=TrainingSettings(epochs=15, batch=8, learning_rate=0.01),
+    input_settings=SETTINGS,
+    width=4,
+    device="cpu",
 )
 WHAT = Description("made-up", "1", "For research use only.", {"kind": "synthetic", "seed": 0}, {"acc": True, "adenoma": False})
 
