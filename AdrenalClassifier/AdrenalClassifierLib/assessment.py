@@ -1,0 +1,260 @@
+"""The one door to the main job: ``assess(lesion, patient, model) -> Assessment``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from AdrenalClassifierLib.errors import MissingDependencyError
+from AdrenalClassifierLib.files import write_json
+from AdrenalClassifierLib.guidelines.evaluate import Verdict, evaluate, guideline_inputs
+from AdrenalClassifierLib.imaging.images import Side
+from AdrenalClassifierLib.imaging.lesion import Lesion
+from AdrenalClassifierLib.imaging.measurements import Measurements, measure
+from AdrenalClassifierLib.imaging.network_input import network_input
+from AdrenalClassifierLib.model.bundle import ModelBundle, load_bundle
+from AdrenalClassifierLib.model.device import DeviceName, require_torch
+from AdrenalClassifierLib.model.fusion import MODELS, ModelName
+from AdrenalClassifierLib.model.scoring import ModelResult, Scorer, predict
+from AdrenalClassifierLib.notices import Notice
+from AdrenalClassifierLib.patient.record import PatientRecord
+from AdrenalClassifierLib.resources import DEFAULT_MODEL, resource
+from AdrenalClassifierLib.version import __version__
+
+SCHEMA_VERSION = 1
+RICHEST_FIRST: tuple[ModelName, ...] = ("combined", "image+radiological", "image+clinical", "image")
+"""The probability shown is that of the first of these that can be computed: radiological data come before clinical ones
+because they are measured, not reported."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result came from. ``input_sha256`` is a fingerprint of voxels, mask, grid, phases and patient values."""
+
+    software_version: str
+    model_name: str | None
+    model_version: str | None
+    weights_sha256: str | None
+    input_sha256: str
+    device: str | None
+    created: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """All that is said of one lesion. Immutable; stale as soon as CT, mask or a value changes (see ``input_sha256``).
+
+    Attributes:
+        lesion_id: of the lesion.
+        side: of the lesion.
+        statement: must be shown wherever the probability is.
+        models: the four models; each has a probability with interval, or a reason why not.
+        shown: the model whose probability is shown, None when none could be computed.
+        measurements: of the lesion.
+        guidelines: one verdict a rule set.
+        warnings: remarks on the inputs.
+        missing: catalogue keys of patient values that the model uses and that were not given.
+        provenance: versions, checksums, time.
+    """
+
+    lesion_id: str
+    side: Side
+    statement: str | None
+    models: Mapping[ModelName, ModelResult]
+    shown: ModelName | None
+    measurements: Measurements
+    guidelines: tuple[Verdict, ...]
+    warnings: tuple[Notice, ...]
+    missing: tuple[str, ...]
+    provenance: Provenance
+    inputs: Mapping[str, Any]
+
+    @property
+    def result(self) -> ModelResult | None:
+        """Result of the model that is shown."""
+        return None if self.shown is None else self.models[self.shown]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of assessment.json (DESIGN section 8)."""
+        result = self.result
+        contributions = (
+            []
+            if result is None or result.contributions is None
+            else [
+                {"input": name, "value": self.inputs.get(name), "log_odds": part}
+                for name, part in sorted(result.contributions.items(), key=lambda item: -abs(item[1]))
+            ]
+        )
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "lesion_id": self.lesion_id,
+            "side": self.side,
+            "statement": self.statement,
+            "probability": None if result is None else result.probability,
+            "interval": None if result is None or result.interval is None else list(result.interval),
+            "model": self.shown,
+            "models": {name: _model_json(item) for name, item in self.models.items()},
+            "conformal_set": None,
+            "contributions": contributions,
+            "baseline_log_odds": None if result is None else result.intercept,
+            "measurements": self.measurements.to_json(),
+            "guidelines": [verdict.to_json() for verdict in self.guidelines],
+            "warnings": [{"code": notice.code, "text": notice.text} for notice in self.warnings],
+            "missing": list(self.missing),
+            "provenance": dict(self.provenance.__dict__),
+        }
+
+
+def _model_json(result: ModelResult) -> dict[str, Any]:
+    return {
+        "probability": result.probability,
+        "interval": None if result.interval is None else list(result.interval),
+        "reason": result.reason,
+    }
+
+
+class Assessor:
+    """Applies one model to lesions, one after another; the network is built once.
+
+    Args:
+        model: folder of a bundle; None takes the bundled model.
+        device: where the network runs.
+
+    Without torch (or safetensors) everything but the probability is still assessed; ``unavailable`` then says how to get it.
+
+    Raises:
+        BundleError: the bundle is incomplete, changed or too new.
+        AdrenalError: the device does not exist.
+    """
+
+    def __init__(self, model: Path | None = None, device: DeviceName = "auto") -> None:
+        self.unavailable: str | None = None
+        self.bundle: ModelBundle | None = None
+        self._scorer: Scorer | None = None
+        try:
+            require_torch()
+            self.bundle = load_bundle(model or resource("Models", DEFAULT_MODEL))
+            self._scorer = Scorer(self.bundle, device)
+        except MissingDependencyError as error:
+            self.unavailable = str(error)
+
+    def assess(self, lesion: Lesion, patient: PatientRecord, notices: tuple[Notice, ...] = ()) -> Assessment:
+        """Measure, judge by the guidelines, and predict with the four models.
+
+        Args:
+            lesion: from ``imaging.lesion.extract_lesions``.
+            patient: the patient's values; may be empty.
+            notices: remarks from parsing the values, carried into the warnings.
+        """
+        measured = measure(lesion)
+        warnings = [*lesion.notices, *measured.notices, *notices]
+        verdicts = evaluate(guideline_inputs(measured, patient))
+        models: dict[ModelName, ModelResult]
+        device = None
+        missing: tuple[str, ...] = ()
+        inputs: dict[str, Any] = {}
+        if self.bundle is None or self._scorer is None:
+            models = {name: ModelResult(None, None, self.unavailable) for name in MODELS}
+        else:
+            given = network_input(lesion, self.bundle.input_settings)
+            scores = self._scorer.scores(given)
+            models = dict(predict(self.bundle, scores, measured, patient))
+            warnings.extend(scores.notices)
+            device = scores.device
+            missing = _missing(self.bundle, patient)
+            inputs = _inputs(self.bundle, scores.mean, measured, patient)
+        shown = next((name for name in RICHEST_FIRST if models[name].probability is not None), None)
+        return Assessment(
+            lesion.lesion_id,
+            lesion.side,
+            self.bundle.statement if self.bundle else None,
+            models,
+            shown,
+            measured,
+            verdicts,
+            tuple(dict.fromkeys(warnings)),
+            missing,
+            Provenance(
+                __version__,
+                self.bundle.name if self.bundle else None,
+                self.bundle.version if self.bundle else None,
+                self.bundle.weights_sha256 if self.bundle else None,
+                fingerprint(lesion, patient),
+                device,
+                datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            ),
+            inputs,
+        )
+
+
+def assess(
+    lesion: Lesion, patient: PatientRecord | None = None, model: Path | None = None, device: DeviceName = "auto"
+) -> Assessment:
+    """Assess one lesion. For several lesions keep an ``Assessor``, which loads the model once.
+
+    Args:
+        lesion: the lesion.
+        patient: the patient's values; None when nothing is known.
+        model: folder of a bundle; None takes the bundled model.
+        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+
+    Raises:
+        BundleError: the bundle is incomplete, changed or too new.
+        AdrenalError: the device does not exist.
+    """
+    return Assessor(model, device).assess(lesion, patient or PatientRecord({}))
+
+
+def fingerprint(lesion: Lesion, patient: PatientRecord) -> str:
+    """SHA-256 over all that the result depends on: voxels, mask, grid, phases and patient values."""
+    digest = hashlib.sha256()
+    grid = lesion.geometry
+    head = {
+        "shape": grid.shape,
+        "spacing": grid.spacing,
+        "axes": grid.axes,
+        "origin": grid.origin,
+        "phases": lesion.phases,
+        "side": lesion.side,
+        "patient": patient.to_json(),
+    }
+    digest.update(json.dumps(head, sort_keys=True).encode())
+    digest.update(np.packbits(lesion.mask).tobytes())
+    for phase in lesion.phases:
+        digest.update(np.ascontiguousarray(lesion.hu(phase)).tobytes())
+    return digest.hexdigest()
+
+
+def write_assessments(path: Path, assessments: tuple[Assessment, ...]) -> None:
+    """Write assessment.json: one object, or a list when the case has several lesions. Raises OutputError."""
+    objects = [assessment.to_json() for assessment in assessments]
+    write_json(path, objects[0] if len(objects) == 1 else objects)
+
+
+def _missing(bundle: ModelBundle, patient: PatientRecord) -> tuple[str, ...]:
+    wanted = dict.fromkeys(key for f in bundle.features if f.group == "clinical" for key in f.inputs)
+    return tuple(key for key in wanted if patient.get(key) is None)
+
+
+def _inputs(bundle: ModelBundle, score: float, measurements: Measurements, patient: PatientRecord) -> dict[str, Any]:
+    """What stands beside each contribution: the measured number or the text that was entered, None where missing."""
+    values: dict[str, Any] = {"image": score}
+    texts: dict[str, list[str]] = {}
+    for feature in bundle.features:
+        if feature.group == "radiological":
+            values[feature.explains] = getattr(measurements, feature.inputs[0])
+            continue
+        entries = texts.setdefault(feature.explains, [])
+        for key in feature.inputs:
+            text = patient.text(key)
+            entry = None if text is None else text if key == feature.explains else f"{key} {text}"
+            if entry is not None and entry not in entries:
+                entries.append(entry)
+    return values | {name: "; ".join(entries) or None for name, entries in texts.items()}

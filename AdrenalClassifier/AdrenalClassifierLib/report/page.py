@@ -1,0 +1,206 @@
+"""The HTML page of a case: one self-contained file, no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from AdrenalClassifierLib.assessment import Assessment
+from AdrenalClassifierLib.files import write_text
+from AdrenalClassifierLib.guidelines.verdict import Verdict
+from AdrenalClassifierLib.imaging.lesion import Lesion
+from AdrenalClassifierLib.model.fusion import MODELS
+from AdrenalClassifierLib.report.pictures import Picture, lesion_pictures
+from AdrenalClassifierLib.report.wording import (
+    MODEL_LABELS,
+    QUESTION_LABELS,
+    by_guideline,
+    input_label,
+    input_value,
+    measurement_rows,
+    number,
+    percent,
+    published,
+)
+
+_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+CONTRIBUTIONS_SHOWN = 12
+
+
+def write_page(path: Path, cases: Sequence[tuple[Assessment, Lesion]]) -> None:
+    """Write the page of one case, a section for each lesion, whole or not at all. Raises OutputError."""
+    write_text(path, page(cases))
+
+
+def page(cases: Sequence[tuple[Assessment, Lesion]]) -> str:
+    """The page as text. It names no patient: only what the assessments hold."""
+    body = "\n".join(_lesion(assessment, lesion_pictures(lesion), len(cases) > 1) for assessment, lesion in cases)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Adrenal lesion assessment</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>Adrenal lesion assessment</h1>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _lesion(assessment: Assessment, pictures: Sequence[Picture], several: bool) -> str:
+    side = "" if assessment.side == "unknown" else f"{assessment.side} side"
+    title = f"<h2>{escape(assessment.lesion_id)} <small>{side}</small></h2>" if several else ""
+    parts = [
+        title,
+        _result(assessment, side),
+        _pictures(pictures, assessment.measurements.phase),
+        _warnings(assessment),
+        '<div class="columns"><div>',
+        _section("Four models", _models(assessment)),
+        _section("Why this probability", _contributions(assessment)),
+        "</div>",
+        _section("Measurements", _table(measurement_rows(assessment.measurements))),
+        "</div>",
+        _section("What guidelines say", _guidelines(assessment)),
+        _section("Not given", _missing(assessment)),
+        _provenance(assessment),
+    ]
+    return f"<article>{''.join(parts)}</article>"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h3>{escape(title)}</h3>{content}</section>" if content else ""
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th scope=row>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in rows)
+    return f"<table><tbody>{cells}</tbody></table>"
+
+
+def _result(assessment: Assessment, side: str) -> str:
+    result = assessment.result
+    where = f" <span class=side>{side}</span>" if side else ""
+    if result is None or result.probability is None or result.interval is None or assessment.shown is None:
+        reason = assessment.models["image"].reason or ""
+        return (
+            f'<div class="result none"><p class=big>No probability{where}</p><p>{escape(reason)}</p>'
+            "<p class=statement>For research use only. Not a medical device.</p></div>"
+        )
+    low, high = result.interval
+    return (
+        f"<div class=result><p class=label>Probability of malignancy{where}</p>"
+        f"<p class=big>{_percent(result.probability)}</p>"
+        f"<p>95 % interval {_percent(low)} to {_percent(high)} &middot; model: {MODEL_LABELS[assessment.shown]}</p>"
+        f'<div class=scale><i class=range style="left:{100 * low:.1f}%;width:{100 * max(high - low, 0.004):.1f}%"></i>'
+        f'<i class=mark style="left:{100 * result.probability:.1f}%"></i></div>'
+        "<div class=ticks><span>0 %</span><span>50 %</span><span>100 %</span></div>"
+        f"<p class=statement>{escape(assessment.statement or '')}</p></div>"
+    )
+
+
+def _percent(probability: float) -> str:
+    """A percentage as HTML that does not break at its space."""
+    return escape(percent(probability)).replace(" ", "&nbsp;")
+
+
+def _pictures(pictures: Sequence[Picture], phase: str) -> str:
+    shown = "" if phase == "unknown" else f", {phase} phase"
+    figures = "".join(
+        f'<figure><img alt="{escape(p.caption)}" src="{p.data_uri}"><figcaption>{escape(p.caption + shown)}</figcaption></figure>'
+        for p in pictures
+    )
+    return f"<div class=pictures>{figures}</div>"
+
+
+def _models(assessment: Assessment) -> str:
+    rows = []
+    for name in MODELS:
+        result = assessment.models[name]
+        if result.probability is None or result.interval is None:
+            text, cls = escape(f"not computed: {result.reason}"), "absent"
+        else:
+            low, high = result.interval
+            text, cls = f"<b>{_percent(result.probability)}</b> ({_percent(low)} to {_percent(high)})", ""
+        mark = " class=shown" if name == assessment.shown else ""
+        rows.append(f"<tr{mark}><th scope=row>{MODEL_LABELS[name]}</th><td class='{cls}'>{text}</td></tr>")
+    note = "<p class=note>Probability (95 % interval). The marked row is shown above.</p>"
+    return f"<table class=models><tbody>{''.join(rows)}</tbody></table>{note}"
+
+
+def _contributions(assessment: Assessment) -> str:
+    result = assessment.result
+    if result is None or result.contributions is None or result.intercept is None or result.logit is None:
+        return ""
+    ranked = sorted(result.contributions.items(), key=lambda item: -abs(item[1]))
+    shown = [(name, part) for name, part in ranked[:CONTRIBUTIONS_SHOWN] if abs(part) >= 0.005]
+    rest = result.logit - result.intercept - sum(part for _, part in shown)
+    widest = max([abs(part) for _, part in shown] + [abs(rest), 0.1])
+    rows = [_bar(input_label(name), input_value(name, assessment.inputs.get(name)), part, widest) for name, part in shown]
+    if len(ranked) > len(shown):
+        rows.append(_bar(f"All other inputs ({len(ranked) - len(shown)})", "", rest, widest))
+    note = (
+        "Log-odds added to the average case of the training cohort "
+        f"({number(result.intercept, 2)}); together they give {number(result.logit, 2)}. Right (orange) speaks for malignancy, "
+        "left (blue) against. A missing value can contribute, because tests are not ordered at random."
+    )
+    return f"<table class=bars><tbody>{''.join(rows)}</tbody></table><p class=note>{note}</p>"
+
+
+def _bar(label: str, value: str, part: float, widest: float) -> str:
+    width = 50 * abs(part) / widest
+    side = f"left:50%;width:{width:.1f}%" if part >= 0 else f"left:{50 - width:.1f}%;width:{width:.1f}%"
+    cls = "for" if part >= 0 else "against"
+    sign = "+" if part >= 0 else ""
+    return (
+        f"<tr><th scope=row>{escape(label)}<small>{escape(value)}</small></th>"
+        f'<td class=track><i class={cls} style="{side}"></i></td><td class=figure>{sign}{number(part, 2)}</td></tr>'
+    )
+
+
+def _guidelines(assessment: Assessment) -> str:
+    blocks = []
+    for guideline, verdicts in by_guideline(assessment.guidelines).items():
+        rows = "".join(
+            f"<tr><th scope=row>{escape(QUESTION_LABELS.get(v.question, v.question))}</th>"
+            f"<td class='{'' if v.decided else 'open'}'>{escape(v.text)}{_lacking(v)}{_published(v)}</td></tr>"
+            for v in verdicts
+        )
+        blocks.append(
+            f"<div class=verdict><h4>{escape(guideline)}</h4><table><tbody>{rows}</tbody></table>"
+            f"<p class=note>{escape(verdicts[0].citation)}</p></div>"
+        )
+    return "".join(blocks)
+
+
+def _lacking(verdict: Verdict) -> str:
+    return f"<p>To decide, give: {escape(', '.join(verdict.missing_labels))}.</p>" if verdict.missing else ""
+
+
+def _published(verdict: Verdict) -> str:
+    items = [published(p) for p in verdict.performance] + [f"Not verified in a source: {text}" for text in verdict.unsourced]
+    if not items:
+        return ""
+    return (
+        f"<details><summary>Published performance</summary><ul>{''.join(f'<li>{escape(i)}</li>' for i in items)}</ul></details>"
+    )
+
+
+def _warnings(assessment: Assessment) -> str:
+    if not assessment.warnings:
+        return ""
+    items = "".join(f"<li>{escape(notice.text)}</li>" for notice in assessment.warnings)
+    return f"<section class=warnings><h3>Please note</h3><ul>{items}</ul></section>"
+
+
+def _missing(assessment: Assessment) -> str:
+    if not assessment.missing:
+        return ""
+    return f"<p>{escape(', '.join(input_label(key) for key in assessment.missing))}.</p>"
+
+
+def _provenance(assessment: Assessment) -> str:
+    p = assessment.provenance
+    weights = str(p.weights_sha256)[:12]
+    model = "no model" if p.model_name is None else f"model {p.model_name} {p.model_version} (weights {weights})"
+    device = "" if p.device is None else f" on {p.device}"
+    return (
+        f"<footer>Software {escape(p.software_version)}, {escape(model)}{escape(device)}, input {p.input_sha256[:12]}, "
+        f"{escape(p.created)}</footer>"
+    )
