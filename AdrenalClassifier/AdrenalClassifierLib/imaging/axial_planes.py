@@ -88,11 +88,13 @@ class AxialPlanes:
         """(plane,): largest width of each plane's outline over a fan of directions, mm; 0 for an empty plane."""
         number, point = self.extremes
         angle = np.arange(FAN) * math.pi / FAN
-        shadow = point @ np.stack([np.cos(angle), np.sin(angle)])
         starts = np.flatnonzero(np.diff(number, prepend=-1))
-        width = np.maximum.reduceat(shadow, starts) - np.minimum.reduceat(shadow, starts)
+        widest = np.zeros(len(starts))
+        for cosine, sine in zip(np.cos(angle), np.sin(angle), strict=True):
+            shadow = point[:, 0] * cosine + point[:, 1] * sine
+            np.maximum(widest, np.maximum.reduceat(shadow, starts) - np.minimum.reduceat(shadow, starts), out=widest)
         out = np.zeros(len(self.values))
-        out[number[starts]] = width.max(axis=1)
+        out[number[starts]] = widest
         return out
 
     def rim(self, plane: int) -> Floats:

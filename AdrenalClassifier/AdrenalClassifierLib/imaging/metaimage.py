@@ -64,16 +64,17 @@ def read_metaimage(path: Path) -> VolumeFile:
     i, j, k = spatial_sizes(path, sizes)
     dtype = np.dtype(order + kind)
     size = check_bytes(path, i * j * k, dtype.itemsize)
-    data, first = _data(path, keys["elementdatafile"], data, first)
+    stored, first = _data(path, keys["elementdatafile"], data, first)
+    buffer: bytes | NDArray[np.uint8] = stored
     if _true(keys.get("compresseddata", "false")):
-        data, first = inflate(path, data[first:], size), 0
+        buffer, first = inflate(path, stored[first:], size), 0
     elif skip == -1:
-        first = max(len(data) - size, 0)
+        first = max(len(buffer) - size, 0)
     else:
         first += skip
-    if len(data) - first < size:
-        raise damaged(path, f"the header announces {size} bytes of voxels, the file holds {max(len(data) - first, 0)}")
-    voxels: NDArray[Any] = np.frombuffer(data, dtype, i * j * k, first).reshape(k, j, i)
+    if len(buffer) - first < size:
+        raise damaged(path, f"the header announces {size} bytes of voxels, the file holds {max(len(buffer) - first, 0)}")
+    voxels: NDArray[Any] = np.frombuffer(buffer, dtype, i * j * k, first).reshape(k, j, i)
 
     spacing = _numbers(path, keys, ("elementspacing", "elementsize"), 3, [1, 1, 1])
     origin = _numbers(path, keys, ("offset", "position", "origin"), 3, [0, 0, 0])

@@ -62,15 +62,14 @@ def read_nifti(path: Path) -> VolumeFile:
         ImageReadError: not NIfTI, damaged, not 3D, or voxels that are not real scalars.
         GeometryError: sheared, or no usable numbers for position and spacing.
     """
-    data = read_bytes(path)
-    compressed = data[:2] == b"\x1f\x8b"
-    head = _start(path, data) if compressed else data[:544]
+    content = read_bytes(path)
+    compressed = content[:2] == b"\x1f\x8b"
+    head = _start(path, content) if compressed else content[:544]
     fields = _header(path, head)
     i, j, k = spatial_sizes(path, fields["sizes"])
     dtype = np.dtype(fields["order"] + TYPES[fields["datatype"]])
     first, size = fields["offset"], check_bytes(path, i * j * k, dtype.itemsize)
-    if compressed:
-        data = inflate(path, data, first + size)
+    data = inflate(path, content, first + size, path) if compressed else content
     if len(data) < first + size:
         raise damaged(path, f"the header announces {size} bytes of voxels, the file holds {max(len(data) - first, 0)}")
     voxels: NDArray[Any] = np.frombuffer(data, dtype, i * j * k, first).reshape(k, j, i)

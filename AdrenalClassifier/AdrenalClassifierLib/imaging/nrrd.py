@@ -119,30 +119,41 @@ def _header(path: Path, data: bytes) -> Header:
     return Header(fields, pairs, first)
 
 
-def _voxels(path: Path, data: bytes, header: Header, encoding: str, skip: tuple[int, int], size: int) -> tuple[bytes, int]:
+def _voxels(
+    path: Path, data: bytes, header: Header, encoding: str, skip: tuple[int, int], size: int
+) -> tuple[bytes | NDArray[np.uint8], int]:
     """Bytes that hold the voxels, and where they begin."""
     named = header.fields.get("datafile")
+    source = path
     if named is not None:
         if named.upper().startswith("LIST") or "%" in named:
             raise ImageReadError(f"'{path.name}' keeps its voxels in several files; save it as one .nrrd file.")
         other = path.parent / named
         if not other.is_file():
             raise ImageReadError(f"'{path.name}' keeps its voxels in '{other.name}', which is missing. Put both in one folder.")
-        data, first = read_bytes(other), 0
+        source, data, first = other, read_bytes(other), 0
     else:
         first = header.first
     count, lines = skip
     for _ in range(lines):
         first = data.find(b"\n", first) + 1
     if encoding in ("gzip", "gz"):
-        data, first = inflate(path, data[first:], size + max(count, 0)), 0
-    elif encoding in ("bzip2", "bz2"):
+        unpacked = inflate(path, data[first:], size + max(count, 0), source, data.count(b"\n", 0, first))
+        return _part(path, unpacked, 0, count, size)
+    if encoding in ("bzip2", "bz2"):
         try:
             data, first = bz2.decompress(data[first:]), 0
         except (OSError, ValueError, EOFError) as error:
             raise damaged(path, "the compressed data cannot be unpacked") from error
     elif encoding != "raw":
         raise ImageReadError(f"'{path.name}' stores its voxels as text; save it with raw or gzip encoding.")
+    return _part(path, data, first, count, size)
+
+
+def _part(
+    path: Path, data: bytes | NDArray[np.uint8], first: int, count: int, size: int
+) -> tuple[bytes | NDArray[np.uint8], int]:
+    """``data`` and where in it the voxels begin: ``count`` bytes after ``first``, or at its end when ``count`` is negative."""
     first = len(data) - size if count < 0 else first + count
     if first < 0 or len(data) - first < size:
         raise damaged(path, f"the header announces {size} bytes of voxels, the file holds {max(len(data) - max(first, 0), 0)}")

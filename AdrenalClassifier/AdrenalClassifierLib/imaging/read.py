@@ -69,7 +69,7 @@ def read_ct(path: Path, phase: Phase | None = None, series: str | None = None) -
     return CtImage(hu, volume.geometry, phase or "unknown", None, (*volume.notices, *notices))
 
 
-def read_mask(path: Path, label: str | None = None, reference: Geometry | None = None) -> MaskImage:
+def read_mask(path: Path, label: str | None = None, reference: Geometry | None = None, empty: bool = False) -> MaskImage:
     """Read the segments of a mask.
 
     Args:
@@ -77,6 +77,7 @@ def read_mask(path: Path, label: str | None = None, reference: Geometry | None =
         label: which segment: its number or its name in any case; None takes all of them, up to four in a label map and sixteen in
             a file that names its segments.
         reference: grid of the CT on which the mask was drawn; used for contours only (RTSTRUCT).
+        empty: accept a label map that holds no label, as one segment without voxels.
 
     Returns:
         one bool mask a segment, each with its own grid, which need not be the CT's.
@@ -93,7 +94,7 @@ def read_mask(path: Path, label: str | None = None, reference: Geometry | None =
         volume: VolumeFile = READERS[suffix](path)
         if is_slicer_segmentation(volume.metadata):
             return segments_of_slicer(volume, label, path.name)
-        return segments_of_label_map(volume, label, path.name)
+        return segments_of_label_map(volume, label, path.name, empty)
     path, kind = _dicom_mask(path)
     return read_dicom_seg(path, label) if kind in SEG_CLASSES else read_rtstruct(path, label, reference)
 

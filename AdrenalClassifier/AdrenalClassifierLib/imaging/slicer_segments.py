@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from AdrenalClassifierLib.errors import ImageReadError
 from AdrenalClassifierLib.imaging.images import MaskImage, Segment
+from AdrenalClassifierLib.imaging.label_images import voxels_with
 from AdrenalClassifierLib.imaging.segment_choice import Candidate, choose, side_of, slicer_modifiers
 from AdrenalClassifierLib.imaging.volume_file import VolumeFile
 
@@ -60,7 +61,7 @@ def _segment(volume: VolumeFile, layers: NDArray[Any], n: int, number: int, name
     voxels = layers[..., layer]
     terminology = _terminology(metadata.get(f"Segment{n}_Tags", ""))
     side, notices = side_of(slicer_modifiers(terminology or ""), name)
-    mask = voxels != 0 if label is None else voxels == label
+    mask = voxels != 0 if label is None else voxels_with(voxels, label)
     return Segment(number, name, mask, volume.geometry, side, terminology, (*volume.notices, *notices))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from AdrenalClassifierLib.errors import GeometryError, ImageReadError
+from AdrenalClassifierLib.imaging.fast_inflate import unpacked
 from AdrenalClassifierLib.imaging.geometry import Geometry, Vector
 from AdrenalClassifierLib.notices import Notice
 
@@ -57,11 +58,22 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def inflate(path: Path, data: bytes, wanted: int) -> bytes:
+def inflate(path: Path, data: bytes, wanted: int, source: Path | None = None, lines: int = 0) -> bytes | NDArray[np.uint8]:
     """The first ``wanted`` bytes that gzip or zlib data unpack to, after the checksum of all data was found right.
 
     Several gzip members in a row count as one. Raises ImageReadError when data or checksum are wrong or end too early.
+
+    Args:
+        path: file named in messages.
+        data: the compressed data.
+        wanted: bytes expected.
+        source: the file that ends with ``data``, where there is one; large data are then unpacked faster.
+        lines: text lines in that file before the data.
     """
+    if source is not None:
+        fast = unpacked(source, lines, data, wanted)
+        if fast is not None:
+            return fast
     parts: list[bytes] = []
     missing, rest = wanted, data
     try:
