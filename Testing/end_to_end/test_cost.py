@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 
 import numpy as np
@@ -25,11 +24,12 @@ def test_measuring_and_assessing_takes_the_same_time_for_200_and_800_slices() ->
         hu[mask] = 35
         (lesions[slices],) = extract_lesions(CtImage(hu, grid, "unenhanced"), [segment(mask, grid)])
     times: dict[int, list[float]] = {200: [], 800: []}
-    for repeat in range(12):  # interleaved, so that both see the same machine
+    for repeat in range(22):  # interleaved, so that both see the same machine
         for slices, lesion in lesions.items():
             started = time.perf_counter()
             assessor.assess(lesion, PatientRecord({}))
             if repeat > 1:
                 times[slices].append(time.perf_counter() - started)
-    ratio = statistics.median(times[800]) / statistics.median(times[200])
+    # The least of many repeats is what the work costs; the rest is what else the machine did.
+    ratio = min(times[800]) / min(times[200])
     assert 1 / 1.2 < ratio < 1.2, times

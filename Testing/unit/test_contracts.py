@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from AdrenalClassifierLib.commands.demo import SAMPLE
+from AdrenalClassifierLib.errors import AdrenalError
+from AdrenalClassifierLib.resources import DEFAULT_MODEL, resource
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "AdrenalClassifier" / "AdrenalClassifierLib"
@@ -54,3 +59,22 @@ def test_types_are_strict(tmp_path: Path) -> None:
 def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
     long = {str(p.relative_to(LIBRARY)): n for p in LIBRARY.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
     assert not long
+
+
+def test_the_distribution_lists_every_package_and_ships_model_and_sample() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = set(re.findall(r'^  "(AdrenalClassifierLib[\w.]*)",$', text.split("packages = [")[1].split("]")[0], re.M))
+    found = {".".join(p.parent.relative_to(LIBRARY.parent).parts) for p in LIBRARY.rglob("__init__.py")}
+    assert listed == found | {"AdrenalClassifierLib.shipped"}
+    assert resource("Models", DEFAULT_MODEL, "weights.safetensors").is_file()
+    assert resource("SampleData", SAMPLE, "ct.nii.gz").is_file()
+    with pytest.raises(AdrenalError, match="Install the software again"):
+        resource("Models", "no-such-model")
+
+
+def test_the_shipped_files_stay_small() -> None:
+    def size(folder: str) -> int:
+        return sum(p.stat().st_size for p in (ROOT / "Resources" / folder).rglob("*") if p.is_file())
+
+    assert size("Models") < 15e6
+    assert size("SampleData") < 6e6

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "run the main job on the sample CT and write a report",
     "assess": "probability of malignancy, measurements and guideline verdicts of a case",
     "measure": "measurements of a lesion, without a model",
+    "agreement": "agreement of two masks, or of folders of masks of two or more readers",
     "cohort": "make a synthetic cohort, or check a cohort table",
     "train": "train the four models on a cohort and write a bundle",
     "doctor": "versions, device, model checksum, and what is missing",
