@@ -12,6 +12,7 @@ from AdrenalClassifierLib.imaging.images import HuArray
 from AdrenalClassifierLib.notices import Notice
 
 LEAST_HU = -1024
+PADDING = "padding_replaced"
 """What lies below cannot be tissue or air (air is -1000 HU); it marks voxels outside the reconstructed circle."""
 LIGHT_HU = -70
 """Fat (about -90 to -110 HU), lung and air lie below; water, blood, soft tissue and everything denser above."""
@@ -61,7 +62,7 @@ class HuStack:
             return self._hu, ()
         share = 100 * self._replaced / self._hu.size
         text = f"{share:.2g} % of the voxels are padding or lie below {LEAST_HU} HU; they were set to {LEAST_HU} HU."
-        return self._hu, (Notice("padding_replaced", text),)
+        return self._hu, (Notice(PADDING, text),)
 
 
 def _fits(values: NDArray[Any]) -> bool:

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from AdrenalClassifierLib.errors import GeometryError, MaskError
 from AdrenalClassifierLib.imaging.geometry import Geometry
+from AdrenalClassifierLib.imaging.hounsfield import LEAST_HU, PADDING
 from AdrenalClassifierLib.imaging.images import CtImage, Phase, Segment, Side
 from AdrenalClassifierLib.imaging.resample import bounding_box, boxed, index_box, resample_linear, resample_mask
 from AdrenalClassifierLib.imaging.side import side_from_position
@@ -93,10 +94,13 @@ def _extract(ct: CtImage, segment: Segment, others: Mapping[Phase, CtImage], les
     drawn = bounding_box(segment.mask)
     if drawn is None:
         raise MaskError(f"The mask '{segment.name}' is empty: it contains no voxel. Outline the lesion and save it again.")
-    grid, notices = ct.geometry, [*ct.notices, *segment.notices]
+    grid, notices = ct.geometry, [*segment.notices]
     start, stop, mask = _on_ct_grid(segment, drawn, grid, notices)
 
     low, high = np.asarray(start), np.asarray(stop)
+    # Padding beside the patient is of no interest to a reader; padding inside the outline is.
+    padded = bool((boxed(ct.hu, start, stop)[mask] <= LEAST_HU).any())
+    notices[:0] = [notice for notice in ct.notices if padded or notice.code != PADDING]
     touches = bool((low == 0).any() or (high == np.asarray(grid.shape)).any())
     if touches:
         notices.append(Notice("mask_at_border", "The mask reaches the border of the scan; part of the lesion may be missing."))

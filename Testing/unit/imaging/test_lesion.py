@@ -11,6 +11,7 @@ from AdrenalClassifierLib.errors import GeometryError, MaskError
 from AdrenalClassifierLib.imaging.geometry import identity
 from AdrenalClassifierLib.imaging.images import CtImage
 from AdrenalClassifierLib.imaging.lesion import LEAST_EXTENT_MM, MARGIN_MM, extract_lesions
+from AdrenalClassifierLib.notices import Notice
 from support.grids import arrangements, ellipsoid, oblique_grid, phantom, rearranged, segment
 
 GRID = identity((60, 160, 160), (2.5, 1.0, 1.0), (-80.0, -80.0, -75.0))
@@ -174,3 +175,13 @@ def test_the_crop_does_not_grow_with_the_scan() -> None:
         (lesion,) = extract_lesions(CtImage(np.zeros(grid.shape, np.int16), grid), [segment(mask, grid)])
         sizes.add(lesion.ct.shape)
     assert len(sizes) == 1
+
+
+def test_padding_is_remarked_on_only_inside_the_outline() -> None:
+    note = Notice("padding_replaced", "some voxels were padding")
+    hu = CT.hu.copy()
+    hu[:, :10] = -1024
+    beside = CtImage(hu, GRID, "unenhanced", None, (note,))
+    assert codes(extract_lesions(beside, [segment(BALL, GRID)])[0]) == set()
+    hu[tuple(np.argwhere(BALL)[0])] = -1024
+    assert codes(extract_lesions(beside, [segment(BALL, GRID)])[0]) == {"padding_replaced"}
