@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from AdrenalClassifierLib.agreement.marching_cubes import COUNT, FIRST, MIDDLES, TRIANGLES
 from AdrenalClassifierLib.agreement.point_triangle import Singles, frames, squared_distances, squared_reach
 from AdrenalClassifierLib.agreement.surface import CENTROIDS, SIXTHS, Floats, Ints, Surface
 from AdrenalClassifierLib.imaging.geometry import Vector
+from AdrenalClassifierLib.imaging.marching_cubes import COUNT, FIRST, MIDDLES, TRIANGLES
 
 NEAR_VOXELS, NEXT_VOXELS = 4, 8
 """Cubes within this many times the smallest spacing are looked through; for many points a tree is faster beyond the first,

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from AdrenalClassifierLib.agreement.marching_cubes import MIDDLES, TRIANGLES
 from AdrenalClassifierLib.agreement.surface import SIXTHS, Floats
 from AdrenalClassifierLib.imaging.geometry import Vector
+from AdrenalClassifierLib.imaging.marching_cubes import MIDDLES, TRIANGLES
 
 Singles = NDArray[np.float32]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from AdrenalClassifierLib.agreement.marching_cubes import COUNT, FIRST, MIDDLES, TRIANGLES
 from AdrenalClassifierLib.imaging.geometry import Vector
+from AdrenalClassifierLib.imaging.marching_cubes import COUNT, FIRST, MIDDLES, TRIANGLES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

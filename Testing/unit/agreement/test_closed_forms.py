@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from AdrenalClassifierLib.agreement.distances import distances
-from AdrenalClassifierLib.agreement.marching_cubes import MIDDLES, TRIANGLES
 from AdrenalClassifierLib.agreement.pair import compare
 from AdrenalClassifierLib.agreement.surface import CENTROIDS, SIXTHS, triangulate
 from AdrenalClassifierLib.errors import AdrenalError
 from AdrenalClassifierLib.imaging.geometry import Vector, identity
+from AdrenalClassifierLib.imaging.marching_cubes import MIDDLES, TRIANGLES
 from support.grids import segment
 
 SPACINGS: list[Vector] = [(1.0, 1.0, 1.0), (1.0, 0.78, 0.78), (5.0, 0.7, 0.7), (0.4, 1.1, 2.3)]
