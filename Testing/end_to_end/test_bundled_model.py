@@ -11,13 +11,13 @@ import pytest
 from scipy import stats
 
 from AdrenalClassifierLib.cohort.synthetic.case import draw_cohort
+from AdrenalClassifierLib.evaluation.metrics import auc
 from AdrenalClassifierLib.model.bundle import load_bundle
 from AdrenalClassifierLib.model.features import default_features
 from AdrenalClassifierLib.model.fusion import MODELS
 from AdrenalClassifierLib.resources import DEFAULT_MODEL, resource
 from AdrenalClassifierLib.training.encoder_training import TrainingSettings
 from AdrenalClassifierLib.training.examples import Example, labels
-from AdrenalClassifierLib.training.metrics import auc
 from AdrenalClassifierLib.training.preparation import prepare_synthetic
 from AdrenalClassifierLib.training.train import Description, TrainSettings, ensemble_logits, train
 

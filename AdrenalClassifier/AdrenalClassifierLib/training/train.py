@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from AdrenalClassifierLib.cohort.splits import grouped_folds
+from AdrenalClassifierLib.evaluation.metrics import at_threshold, auc, thresholds
 from AdrenalClassifierLib.imaging.network_input import InputSettings
 from AdrenalClassifierLib.model.bundle import ModelBundle, Weights
 from AdrenalClassifierLib.model.device import DeviceName
@@ -23,7 +24,6 @@ from AdrenalClassifierLib.training.encoder_training import TrainingSettings, sco
 from AdrenalClassifierLib.training.examples import Example, labels
 from AdrenalClassifierLib.training.fusion_training import FusionFit, fit_fusion
 from AdrenalClassifierLib.training.members import train_members
-from AdrenalClassifierLib.training.metrics import at_threshold, auc, thresholds
 
 Array = NDArray[np.float64]
 

@@ -9,6 +9,7 @@ import pytest
 from scipy.special import expit
 
 from AdrenalClassifierLib.cohort.splits import grouped_folds
+from AdrenalClassifierLib.evaluation.metrics import auc
 from AdrenalClassifierLib.model.bundle import ModelBundle, load_bundle, save_bundle
 from AdrenalClassifierLib.model.encoder import EncoderSettings
 from AdrenalClassifierLib.model.fusion import MODELS
@@ -16,7 +17,6 @@ from AdrenalClassifierLib.training.card import model_card
 from AdrenalClassifierLib.training.encoder_training import TrainingSettings, score_examples, train_encoder
 from AdrenalClassifierLib.training.examples import labels
 from AdrenalClassifierLib.training.members import train_members
-from AdrenalClassifierLib.training.metrics import auc
 from AdrenalClassifierLib.training.train import Description, TrainSettings, ensemble_logits, train
 from support.examples import SETTINGS, planted
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from AdrenalClassifierLib.training.metrics import at_threshold, auc, proportion, thresholds
+from AdrenalClassifierLib.evaluation.metrics import at_threshold, auc, proportion, thresholds
 
 
 def _delong_by_definition(score, malignant):  # type: ignore[no-untyped-def]
