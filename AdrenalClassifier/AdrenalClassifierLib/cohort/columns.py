@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,11 @@ from typing import Any
 
 from AdrenalClassifierLib.imaging.images import Phase
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
+
+POLICY_COLUMN = "label_policy"
+"""Names the rule that makes ``malignant`` of ``histology``; one for the whole table."""
+USERS_OWN = ("split", POLICY_COLUMN)
+"""Columns that express a choice of the user; no table that is made here has them."""
 
 
 @cache
@@ -35,7 +41,7 @@ def own_columns() -> tuple[str, ...]:
     """All columns of the table that are not clinical variables, in the order in which they are written."""
     table = _table()
     before = [name for name in table["required"] if name != "mask"]
-    return (*before[:3], *table["phases"], "mask", "mask_label", *before[3:], "split")
+    return (*before[:3], *table["phases"], "mask", "mask_label", *before[3:], "split", POLICY_COLUMN)
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,13 @@ class Header:
         return tuple(name for name in self.names if name in load_catalogue().columns)
 
 
-def read_header(cells: Sequence[str], used: Sequence[bool]) -> Header:
+def read_header(cells: Sequence[str], used: Sequence[bool], optional: Sequence[str] = ()) -> Header:
     """Judge the first row of a table.
 
     Args:
         cells: its cells.
         used: for each column whether any row has something in it.
+        optional: columns that may be missing although tables usually need them.
     """
     catalogue = load_catalogue()
     names: list[str] = []
@@ -85,14 +92,18 @@ def read_header(cells: Sequence[str], used: Sequence[bool]) -> Header:
             continue
         problems.append(f"Row 1, column '{shown(cell.strip())}': {_why_not(cell.strip())}")
         names.append("")
-    problems += [f"Row 1, column '{name}': the column is missing. Add it." for name in required_columns() if name not in seen]
+    problems += [
+        f"Row 1, column '{name}': the column is missing. Add it."
+        for name in required_columns()
+        if name not in seen and name not in optional
+    ]
     if not set(seen) & set(phase_columns()):
         problems.append(f"Row 1: there is no CT column. Add at least one of {', '.join(phase_columns())}.")
     return Header(tuple(names), tuple(problems))
 
 
 def _why_not(cell: str) -> str:
-    name = "_".join(re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cell))).casefold()
+    name = plain_name(cell)
     reason = leakage(name)
     if reason:
         return f"this is {reason}; a model that saw it would know the answer. Remove the column."
@@ -109,12 +120,21 @@ def _why_not(cell: str) -> str:
     return f"unknown column. Did you mean '{near[0]}'?" if near else "unknown column. Remove it or use a catalogue name."
 
 
+def plain_name(cell: str) -> str:
+    """A column's name in lower case, without accents, its words joined by underscores: ``Ki-67 (%)`` is ``ki_67``."""
+    letters = "".join(c for c in unicodedata.normalize("NFKD", cell) if not unicodedata.combining(c))
+    return "_".join(re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", letters))).casefold()
+
+
 def leakage(name: str) -> str | None:
-    """Why a column must not be an input, None when there is no such reason. ``name`` in lower case with underscores."""
+    """Why a column must not be an input, None when there is no such reason. ``name`` as ``plain_name`` gives it."""
+    words, joined = set(name.split("_")), name.replace("_", "")
     for group in _table()["leakage"]:
         for refused in group["names"]:
-            if name == refused or (len(refused) > 2 and name.startswith(refused + "_")):
+            if joined == refused.replace("_", "") or (len(refused) > 2 and name.startswith(refused + "_")):
                 return str(group["reason"])
+        if words & set(group["words"]) or any(part in joined for part in group["parts"]):
+            return str(group["reason"])
     return None
 
 

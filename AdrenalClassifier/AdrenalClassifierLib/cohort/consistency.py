@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from AdrenalClassifierLib.notices import Notice
@@ -9,11 +10,12 @@ from AdrenalClassifierLib.notices import Notice
 Numbered = tuple[int, Mapping[str, str]]
 """Row number and cells by column."""
 
+CT_COLUMNS = ("ct_unenhanced", "ct_arterial", "ct_portal", "ct_delayed")
 PER_PATIENT = ("sex", "age_years")
 """Columns that cannot differ between the lesions of one patient."""
 NOT_CLINICAL = frozenset((
-    "patient_id", "lesion_id", "side", "ct_unenhanced", "ct_arterial", "ct_portal", "ct_delayed", "mask", "mask_label",
-    "malignant", "histology", "truth_source", "split",
+    "patient_id", "lesion_id", "side", *CT_COLUMNS, "mask", "mask_label", "malignant", "histology", "truth_source", "split",
+    "label_policy",
 ))  # fmt: skip
 
 
@@ -21,9 +23,10 @@ def between_rows(rows: Sequence[Numbered]) -> tuple[tuple[str, ...], tuple[Notic
     """Problems and notices that concern several rows.
 
     Lesions named twice, a patient in both splits, a split that only some rows have, sex or age that differ within a patient, a
-    mask that two rows share without saying which segment is whose.
+    mask that two rows share without saying which segment is whose, a CT or a mask that two patients share. None of it depends on
+    the order of the rows.
     """
-    problems = [*_repeated_lesions(rows), *_splits(rows), *_patients(rows), *_shared_masks(rows)]
+    problems = [*_repeated_lesions(rows), *_splits(rows), *_patients(rows), *_shared_masks(rows), *_shared_between_patients(rows)]
     return tuple(problems), tuple(_differing(rows))
 
 
@@ -44,7 +47,10 @@ def _numbers(group: Sequence[Numbered]) -> str:
 def _repeated_lesions(rows: Sequence[Numbered]) -> Iterator[str]:
     # Without case: identifiers become file names, which some file systems fold.
     for group in _groups(rows, lambda row: row.get("lesion_id", "").casefold()):
-        yield f"Rows {_numbers(group)}, column 'lesion_id': the same lesion_id. Every lesion needs its own."
+        if all(row == group[0][1] for _, row in group):
+            yield f"Rows {_numbers(group)}: the same row more than once. Keep one."
+        else:
+            yield f"Rows {_numbers(group)}, column 'lesion_id': the same lesion_id. Every lesion needs its own."
 
 
 def _splits(rows: Sequence[Numbered]) -> Iterator[str]:
@@ -65,12 +71,40 @@ def _patients(rows: Sequence[Numbered]) -> Iterator[str]:
 
 
 def _shared_masks(rows: Sequence[Numbered]) -> Iterator[str]:
-    for group in _groups(rows, lambda row: row.get("mask", "").replace("\\", "/")):
+    for group in _groups(rows, lambda row: _file(row.get("mask", ""))):
+        if all(row.get("lesion_id") == group[0][1].get("lesion_id") for _, row in group):
+            continue  # said already
         labels = [row.get("mask_label", "") for _, row in group]
         if "" in labels:
             yield f"Rows {_numbers(group)}, column 'mask': the same mask file. Say in mask_label which segment is whose."
         elif len(set(labels)) < len(labels):
             yield f"Rows {_numbers(group)}, column 'mask_label': two lesions have the same segment of one mask file."
+
+
+def _shared_between_patients(rows: Sequence[Numbered]) -> Iterator[str]:
+    """One file belongs to one patient; in both parts of a split it would let the test see what was trained on."""
+    users: dict[str, dict[int, tuple[str, Mapping[str, str]]]] = {}
+    for number, row in rows:
+        for column in (*CT_COLUMNS, "mask"):
+            if row.get(column):
+                users.setdefault(_file(row[column]), {}).setdefault(number, (column, row))
+    said: set[tuple[int, ...]] = set()
+    for used in users.values():
+        if len({row.get("patient_id", "") for _, row in used.values()}) < 2 or tuple(used) in said:
+            continue
+        said.add(tuple(used))
+        where = f"Rows {_numbers([(number, row) for number, (_, row) in used.items()])}"
+        columns = " and ".join(f"'{column}'" for column in dict.fromkeys(column for column, _ in used.values()))
+        text = f"{where}, column {columns}: the same file under several patients"
+        if {"train", "test"} <= {row.get("split", "").casefold() for _, row in used.values()}:
+            yield f"{text}, in both train and test, so the test would not be one. Correct patient_id, the file or the split."
+        else:
+            yield f"{text}. Correct patient_id or the file."
+
+
+def _file(cell: str) -> str:
+    """One text for one file, however the path is written; "" for an empty cell."""
+    return posixpath.normpath(cell.replace("\\", "/")) if cell else ""
 
 
 def _differing(rows: Sequence[Numbered]) -> Iterator[Notice]:

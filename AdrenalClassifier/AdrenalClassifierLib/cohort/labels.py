@@ -68,3 +68,8 @@ def label_policy(name: str | None = None) -> LabelPolicy:
         return frozenset(h for h, item in table["histologies"].items() if item["group"] in groups)
 
     return LabelPolicy(name, entry["about"], of(entry["malignant_groups"]), of(entry["excluded_groups"]))
+
+
+def chosen_policy(name: str | None) -> LabelPolicy | None:
+    """The policy that a user names, None when he leaves it to the table. Raises CohortError for an unknown name."""
+    return None if name is None else label_policy(name)

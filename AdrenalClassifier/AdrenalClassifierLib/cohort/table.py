@@ -2,20 +2,20 @@
 
 ``cohort.csv`` is UTF-8 (with or without byte order mark), separated by commas, or by semicolons as European spreadsheets write
 it. Its columns are ``patient_id, lesion_id, side, ct_unenhanced, ct_arterial, ct_portal, ct_delayed, mask, mask_label, malignant,
-histology, truth_source, split`` (some optional), then one column a clinical variable, named by the catalogue with its unit. Paths
-are relative to the table's folder. Messages name rows as a spreadsheet shows them: the header is row 1.
+histology, truth_source, split, label_policy`` (some optional), then one column a clinical variable, named by the catalogue with
+its unit. Paths are relative to the table's folder. Messages name rows as a spreadsheet shows them: the header is row 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from AdrenalClassifierLib.cohort.columns import Header, phase_columns, read_header
+from AdrenalClassifierLib.cohort.columns import POLICY_COLUMN, Header, phase_columns, read_header
 from AdrenalClassifierLib.cohort.consistency import between_rows
-from AdrenalClassifierLib.cohort.labels import LabelPolicy, histologies, label_policy, truth_sources
+from AdrenalClassifierLib.cohort.labels import LabelPolicy, histologies, label_policy, policy_names, truth_sources
 from AdrenalClassifierLib.cohort.sheet import read_sheet
 from AdrenalClassifierLib.errors import CohortError, PatientValueError
 from AdrenalClassifierLib.imaging.images import Phase, Side
@@ -32,6 +32,9 @@ SIDES: Mapping[str, Side] = {
 }  # fmt: skip
 FORBIDDEN_IN_ID = frozenset('/\\:*?"<>|')
 LONGEST_ID = 64
+
+LABEL_COLUMNS = ("malignant", "histology", "truth_source", "split")
+"""What only training and evaluation need."""
 
 Complain = Callable[[str, str], None]
 """Notes a problem: column, sentence."""
@@ -78,20 +81,43 @@ class Cohort:
         path: the table.
         rows: its lesions, in the table's order.
         notices: remarks about unusual values, each with its row.
+        policy: the rule under which ``malignant`` follows from ``histology``.
     """
 
     path: Path
     rows: tuple[CohortRow, ...]
     notices: tuple[Notice, ...]
+    policy: LabelPolicy = field(default_factory=label_policy)
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """A row that cannot be used: its number, its lesion_id as far as it has one, and what is wrong with it."""
+
+    row: int
+    lesion_id: str
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What could be read: sound rows, and all that is wrong or unusual."""
+    """What could be read: sound rows, and all that is wrong or unusual.
+
+    Attributes:
+        rows: sound rows; none where the header is wrong.
+        problems: everything that is wrong: with the table as a whole, with single rows, between rows.
+        notices: what is unusual.
+        failed: the rows that are not sound, each with its own problems.
+        of_table: problems of the table as a whole (no text table, no header, wrong columns, no lesion).
+        policy: the label policy that was applied.
+    """
 
     rows: tuple[CohortRow, ...]
     problems: tuple[str, ...]
     notices: tuple[Notice, ...]
+    failed: tuple[FailedRow, ...] = ()
+    of_table: tuple[str, ...] = ()
+    policy: LabelPolicy = field(default_factory=label_policy)
 
 
 def read_cohort(path: Path, policy: LabelPolicy | None = None) -> Cohort:
@@ -99,7 +125,8 @@ def read_cohort(path: Path, policy: LabelPolicy | None = None) -> Cohort:
 
     Args:
         path: the CSV file.
-        policy: which histologies count as malignant; the default one when None.
+        policy: which histologies count as malignant; None takes the one that the table's column ``label_policy`` names, else
+            the default.
 
     Raises:
         CohortError: anything is wrong; ``problems`` has one sentence for each fault, with row and column.
@@ -107,7 +134,7 @@ def read_cohort(path: Path, policy: LabelPolicy | None = None) -> Cohort:
     reading = read_rows(Path(path), policy)
     if reading.problems:
         raise CohortError(summary(Path(path), reading.problems), reading.problems)
-    return Cohort(Path(path), reading.rows, reading.notices)
+    return Cohort(Path(path), reading.rows, reading.notices, reading.policy)
 
 
 def summary(path: Path, problems: tuple[str, ...]) -> str:
@@ -117,40 +144,68 @@ def summary(path: Path, problems: tuple[str, ...]) -> str:
     return f"'{path.name}' cannot be used, it has {len(problems)} problems; the first: {problems[0]}"
 
 
-def read_rows(path: Path, policy: LabelPolicy | None = None) -> Reading:
-    """Read what can be read of a cohort table; arguments as ``read_cohort``. Never raises for bad content."""
-    policy = policy or label_policy()
+def read_rows(path: Path, policy: LabelPolicy | None = None, labelled: bool = True) -> Reading:
+    """Read what can be read of a cohort table. Never raises for bad content.
+
+    Args:
+        path: the CSV file.
+        policy: which histologies count as malignant; None takes the one that the table's column ``label_policy`` names, else
+            the default.
+        labelled: False for lesions that are only to be assessed: the columns of ``LABEL_COLUMNS`` may then be missing, empty or
+            wrong, and ``malignant`` and ``histology`` of the rows mean nothing.
+    """
     sheet = read_sheet(path)
     cells = sheet.rows
     if sheet.problem:
-        return Reading((), (sheet.problem,), ())
+        return _unreadable(sheet.problem)
     if not cells:
-        return Reading((), ("The table is empty. Write a header and one row for each lesion.",), ())
+        return _unreadable("The table is empty. Write a header and one row for each lesion.")
     first, title = cells[0]
     if first != 1:
-        return Reading((), ("Row 1 is empty; it must hold the names of the columns.",), ())
+        return _unreadable("Row 1 is empty; it must hold the names of the columns.")
     body = cells[1:]
     used = [any(len(row) > n and row[n].strip() for _, row in body) for n in range(len(title))]
-    header = read_header(title, used)
+    header = read_header(title, used, () if labelled else LABEL_COLUMNS)
     problems = list(header.problems)
     if not body:
         problems.append("The table has a header but no lesion. Add one row for each lesion.")
+    policy, wrong = (policy, ()) if policy else _policy([_values(row, header).get(POLICY_COLUMN, "") for _, row in body])
+    problems += wrong
+    of_table = tuple(problems)
     rows: list[CohortRow] = []
+    failed: list[FailedRow] = []
     notices: list[Notice] = []
     for number, row in body:
-        found = _row(number, row, header, path.parent, policy)
+        found = _row(number, row, header, path.parent, policy, labelled)
         problems += found.problems
         notices += found.notices
         rows += found.rows
+        if found.problems:
+            failed.append(FailedRow(number, _values(row, header).get("lesion_id", ""), found.problems))
     more_problems, more_notices = between_rows([(number, _values(row, header)) for number, row in body])
-    return Reading(tuple(rows), (*problems, *more_problems), (*notices, *more_notices))
+    return Reading(tuple(rows), (*problems, *more_problems), (*notices, *more_notices), tuple(failed), of_table, policy)
+
+
+def _policy(cells: Sequence[str]) -> tuple[LabelPolicy, tuple[str, ...]]:
+    """The policy that the table names, and what is wrong with the naming."""
+    named = sorted({cell.casefold() for cell in cells if cell})
+    if not named:
+        return label_policy(), ()
+    if len(named) > 1 or named[0] not in policy_names():
+        known = ", ".join(policy_names())
+        return label_policy(), (f"Column '{POLICY_COLUMN}': must be the same in every row, one of {known}.",)
+    return label_policy(named[0]), ()
+
+
+def _unreadable(problem: str) -> Reading:
+    return Reading((), (problem,), (), (), (problem,))
 
 
 def _values(cells: Sequence[str], header: Header) -> dict[str, str]:
     return {name: cell.strip() for name, cell in zip(header.names, cells, strict=False) if name}
 
 
-def _row(number: int, cells: Sequence[str], header: Header, folder: Path, policy: LabelPolicy) -> Reading:
+def _row(number: int, cells: Sequence[str], header: Header, folder: Path, policy: LabelPolicy, labelled: bool) -> Reading:
     width = len(header.names)
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         text = f"Row {number}: the row has {len(cells)} cells, the header {width}. Check its separators and quotation marks."
@@ -160,7 +215,7 @@ def _row(number: int, cells: Sequence[str], header: Header, folder: Path, policy
 
     def bad(column: str, text: str) -> None:
         # A column that is missing altogether was reported with the header.
-        if column in header.names:
+        if column in header.names and (labelled or column not in LABEL_COLUMNS):
             problems.append(f"Row {number}, column '{column}': {text}")
 
     for column in ("patient_id", "lesion_id"):
@@ -186,6 +241,8 @@ def _row(number: int, cells: Sequence[str], header: Header, folder: Path, policy
     images = _images(values, folder, number, bad, problems)
     mask = _file(values.get("mask", ""), folder, "mask", bad)
     patient, notices = _patient(number, values, header, problems)
+    if not labelled:
+        malignant = bool(malignant)
     if problems or header.problems or side is None or malignant is None or mask is None or patient is None:
         return Reading((), tuple(problems), notices)
     row = CohortRow(

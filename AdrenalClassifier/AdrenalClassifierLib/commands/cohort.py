@@ -1,4 +1,4 @@
-"""``cohort synthesize`` and ``cohort check``."""
+"""``cohort synthesize``, ``cohort check`` and ``cohort import-tcia``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 from AdrenalClassifierLib.cohort.check import check_cohort
-from AdrenalClassifierLib.cohort.labels import label_policy, policy_names
+from AdrenalClassifierLib.cohort.labels import chosen_policy, policy_names
 from AdrenalClassifierLib.cohort.synthetic.write import write_synthetic
 from AdrenalClassifierLib.commands.bar import progress_bar
+from AdrenalClassifierLib.commands.import_tcia import add_import_arguments, run_import
 from AdrenalClassifierLib.errors import CohortError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the two commands."""
+    """Arguments of the commands."""
     commands = parser.add_subparsers(dest="cohort_command", metavar="COMMAND", required=True)
 
     text = "write a synthetic cohort: CT, masks and cohort.csv; every name and header says SYNTHETIC"
@@ -33,9 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--quick", action="store_true", help="do not open the images")
     check.add_argument("--label-policy", choices=policy_names(), default=None, help="which histologies count as malignant")
 
+    add_import_arguments(commands)
+
 
 def run(options: argparse.Namespace) -> None:
     """Run the command. Raises CohortError when the table has problems."""
+    if options.cohort_command == "import-tcia":
+        run_import(options)
+        return
     if options.cohort_command == "synthesize":
         with progress_bar() as progress:
             table = write_synthetic(
@@ -44,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"Written: {table}", file=sys.stderr)
         return
     with progress_bar() as progress:
-        problems, notices = check_cohort(options.table, not options.quick, label_policy(options.label_policy), progress)
+        problems, notices = check_cohort(options.table, not options.quick, chosen_policy(options.label_policy), progress)
     for notice in notices:
         print(f"note: {notice.text}")
     if problems:

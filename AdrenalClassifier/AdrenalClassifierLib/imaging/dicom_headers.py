@@ -147,7 +147,11 @@ def read_dataset(path: Path, tags: Sequence[BaseTag] | None = None, pixels: bool
 
 def read_headers(path: Path) -> list[Header]:
     """The slices in one DICOM file; none when it is no image with rows and columns. Raises ImageReadError when damaged."""
-    dataset = read_dataset(path, TAGS)
+    return headers_of(path, read_dataset(path, TAGS))
+
+
+def headers_of(path: Path, dataset: Any) -> list[Header]:
+    """As ``read_headers``, of a dataset that was read with at least ``TAGS``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sop_class = _text(dataset, "SOPClassUID")
@@ -181,7 +185,7 @@ def _header(
         series_uid=_text(dataset, "SeriesInstanceUID"),
         frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
         number=_integer(dataset, "SeriesNumber"),
-        description=_description(dataset),
+        description=description_of(dataset),
         modality=_text(dataset, "Modality").upper(),
         sop_class=_text(dataset, "SOPClassUID"),
         transfer_syntax=str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "")),
@@ -281,7 +285,7 @@ def _contrast_phase(dataset: Any) -> str:
     return (direct or (found.pop() if len(found) == 1 else "")).upper()
 
 
-def _description(dataset: Any) -> str:
+def description_of(dataset: Any) -> str:
     """The Series Description without words of the patient's name or identifiers, dates and long numbers."""
     identity: set[str] = set()
     for keyword in ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber"):

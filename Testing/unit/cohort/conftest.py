@@ -49,16 +49,18 @@ def table(tmp_path: Path) -> Table:
     z, y, x = np.ogrid[: SIZE[0], : SIZE[1], : SIZE[2]]
     left = ((z - 6) * 3) ** 2 + (y - 30) ** 2 + (x - 18) ** 2 < 100
     right = ((z - 6) * 3) ** 2 + (y - 30) ** 2 + (x - 42) ** 2 < 100
-    _save(tmp_path / "ct.nii.gz", np.where(left | right, 30, -100).astype(np.int16))
+    noise = np.random.default_rng(0)
+    for name in ("ct", "ct2", "ct3"):
+        _save(tmp_path / f"{name}.nii.gz", np.where(left | right, noise.normal(30, 10, SIZE), -100).round().astype(np.int16))
     _save(tmp_path / "portal.nii.gz", np.where(left | right, 80, -100).astype(np.int16))
     _save(tmp_path / "one.nii.gz", left.astype(np.uint8))
     _save(tmp_path / "other.nii.gz", left.astype(np.uint8))
     _save(tmp_path / "both.nii.gz", (left + 2 * right).astype(np.uint8))
     rows = [
         _row("P1", "P1-L", "left", "one.nii.gz", "0", "adenoma", ct_portal="portal.nii.gz", cortisol_dst_nmol_l="<28"),
-        _row("P2", "P2-L", "left", "other.nii.gz", "1", "acc", sex="male", cortisol_dst_nmol_l="310"),
-        _row("P3", "P3-L", "left", "both.nii.gz", "1", "metastasis", mask_label="1"),
-        _row("P3", "P3-R", "right", "both.nii.gz", "1", "metastasis", mask_label="2"),
+        _row("P2", "P2-L", "left", "other.nii.gz", "1", "acc", sex="male", cortisol_dst_nmol_l="310", ct_unenhanced="ct2.nii.gz"),
+        _row("P3", "P3-L", "left", "both.nii.gz", "1", "metastasis", mask_label="1", ct_unenhanced="ct3.nii.gz"),
+        _row("P3", "P3-R", "right", "both.nii.gz", "1", "metastasis", mask_label="2", ct_unenhanced="ct3.nii.gz"),
     ]
     return Table(tmp_path, list(COLUMNS), rows)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from AdrenalClassifierLib.cohort.columns import leakage, own_columns
-from AdrenalClassifierLib.cohort.labels import label_policy
+from AdrenalClassifierLib.cohort.labels import label_policy, policy_names
 from AdrenalClassifierLib.cohort.table import read_cohort, read_rows
 from AdrenalClassifierLib.errors import CohortError
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
@@ -119,6 +119,25 @@ def test_a_split_that_only_some_rows_have_is_a_problem(table) -> None:  # type: 
     assert problems(table) == ("Row 3, column 'split': is empty, but other rows have a split. Fill it in every row or in none.",)
 
 
+def test_the_label_policy_is_a_setting_of_the_table(table) -> None:  # type: ignore[no-untyped-def]
+    assert read_cohort(table.write()).policy.name == policy_names()[0]
+    table.columns.append("label_policy")
+    for row in table.rows:
+        row["label_policy"] = "phaeochromocytoma_malignant"
+    table.rows[0] |= {"histology": "phaeochromocytoma", "malignant": "1"}
+    cohort = read_cohort(table.write())
+    assert cohort.policy.name == "phaeochromocytoma_malignant"
+    assert cohort.rows[0].malignant
+    # The command line's word goes before the table's.
+    with pytest.raises(CohortError, match="counts as benign under the policy 'phaeochromocytoma_benign'"):
+        read_cohort(table.path, label_policy("phaeochromocytoma_benign"))
+    table.rows[0]["label_policy"] = "phaeochromocytoma_excluded"
+    assert "Column 'label_policy': must be the same in every row" in problems(table)[0]
+    for row in table.rows:
+        row["label_policy"] = "whatever"
+    assert "Column 'label_policy': must be the same in every row" in problems(table)[0]
+
+
 def test_all_faults_are_reported_at_once_and_the_error_carries_them(table) -> None:  # type: ignore[no-untyped-def]
     table.rows[0]["malignant"] = "?"
     table.rows[1]["mask"] = "gone.nii.gz"
@@ -147,11 +166,28 @@ def test_an_unknown_column_is_refused_with_what_was_probably_meant(table, column
     "resection_margin", "resectionmargin",
     "pathological_size_mm", "pathtumorsize", "mitotic_count", "surgery_type", "biopsy", "fdg_pet_ordered",
     "recurrence", "final_diagnosis",
+    # Renamed
+    "Ki-67 (%)", "KI67_index", "tumour Ki-67", "MIB-1", "pT", "pTNM", "Weiss score", "total_weiss", "Stade ENSAT", "R0",
+    "Récidive", "Post-operative cortisol", "Pathologic diameter", "overall survival (months)",
+    "mitoses/50 HPF", "Lin-Weiss-Bisceglia",
+    # Of the clinical table of Adrenal-ACC-Ki67-Seg
+    "PathTumorSize", "TNM_Stage", "TStaging", "NStaging", "MStaging", "ResectionMargin", "Lymph node/ PATHOLOGY ",
+    "MetsFutureSite", "FutureMets - Liver", "FutureMets-Others", "MetsAtDX", "TTPCensor",
+    "DaysToDiagnosis", "t_staging", "days_to_diagnosis",
 ])  # fmt: skip
 def test_what_is_known_only_after_the_operation_is_refused_as_leakage(table, column) -> None:  # type: ignore[no-untyped-def]
     table.columns.append(column)
     (problem,) = problems(table)
     assert "would know the answer. Remove the column." in problem
+
+
+@pytest.mark.parametrize(
+    "column", ["Race", "CLINIC PRESENT", "osteopenia", "compensated_heart_failure", "eventful_history", "Laterality"]
+)
+def test_an_unknown_column_that_is_known_before_the_operation_is_not_called_leakage(table, column) -> None:  # type: ignore[no-untyped-def]
+    table.columns.append(column)
+    (problem,) = problems(table)
+    assert "unknown column" in problem
 
 
 def test_no_own_or_catalogue_column_is_mistaken_for_leakage_or_identity() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from AdrenalClassifierLib.cohort.columns import own_columns, phase_columns
+from AdrenalClassifierLib.cohort.columns import USERS_OWN, own_columns, phase_columns
 from AdrenalClassifierLib.cohort.synthetic.backgrounds import Background, choose_background, list_backgrounds, render_on
 from AdrenalClassifierLib.cohort.synthetic.case import SyntheticCase, draw_cohort, rows_of
 from AdrenalClassifierLib.cohort.synthetic.dicom import write_series
@@ -22,6 +22,7 @@ from AdrenalClassifierLib.cohort.synthetic.render import render_case
 from AdrenalClassifierLib.errors import CohortError, OutputError
 from AdrenalClassifierLib.files import write_json, write_text
 from AdrenalClassifierLib.imaging.images import Phase
+from AdrenalClassifierLib.lifeline import end_with_parent
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
 from AdrenalClassifierLib.progress import Progress, silent
 
@@ -106,7 +107,7 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterator[SyntheticCase]:
         yield from map(_write_case, jobs)
         return
     # Spawn: a forked child would inherit threads and locks of whatever program calls this.
-    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), end_with_parent) as pool:
         try:
             yield from (done.result() for done in as_completed([pool.submit(_write_case, job) for job in jobs]))
         finally:
@@ -145,10 +146,10 @@ def mask_path(case: SyntheticCase) -> Path:
 
 
 def table_text(cases: Sequence[SyntheticCase], dicom: bool = False) -> str:
-    """``cohort.csv`` of some cases: every own column but ``split``, then every clinical column that any patient has."""
+    """``cohort.csv`` of some cases: own columns but the user's, then every clinical column that any patient has."""
     used = {column for case in cases for column in case.row}
     clinical = [column for column in load_catalogue().canonical_columns() if column in used]
-    names = [name for name in own_columns() if name != "split"]
+    names = [name for name in own_columns() if name not in USERS_OWN]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*names, *clinical])

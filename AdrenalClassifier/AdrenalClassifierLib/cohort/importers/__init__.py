@@ -1,0 +1,1 @@
+"""Cohort tables from public collections as they are downloaded."""
