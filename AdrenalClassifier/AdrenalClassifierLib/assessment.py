@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,26 @@ from AdrenalClassifierLib.guidelines.evaluate import Verdict, evaluate, guidelin
 from AdrenalClassifierLib.imaging.images import Side
 from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.imaging.measurements import Measurements, measure
-from AdrenalClassifierLib.imaging.network_input import network_input
+from AdrenalClassifierLib.imaging.radiomics import FEATURES
 from AdrenalClassifierLib.model.bundle import ModelBundle, load_bundle
+from AdrenalClassifierLib.model.conformal import ConformalSet
 from AdrenalClassifierLib.model.device import DeviceName, require_torch
+from AdrenalClassifierLib.model.features import NETWORK
 from AdrenalClassifierLib.model.fusion import MODELS, ModelName
-from AdrenalClassifierLib.model.scoring import ModelResult, Scorer, predict
+from AdrenalClassifierLib.model.plausible import WhatIf
+from AdrenalClassifierLib.model.prediction import Options, Prediction, Predictor
+from AdrenalClassifierLib.model.prevalence import PriorShift
+from AdrenalClassifierLib.model.saliency import SaliencyMap
+from AdrenalClassifierLib.model.scoring import ModelResult
+from AdrenalClassifierLib.model.validity import Finding, is_outside, validity
 from AdrenalClassifierLib.notices import Notice
 from AdrenalClassifierLib.patient.record import PatientRecord
 from AdrenalClassifierLib.resources import DEFAULT_MODEL, resource
 from AdrenalClassifierLib.version import __version__
 
-SCHEMA_VERSION = 1
-RICHEST_FIRST: tuple[ModelName, ...] = ("combined", "image+radiological", "image+clinical", "image")
-"""The probability shown is that of the first of these that can be computed: radiological data come before clinical ones
-because they are measured, not reported."""
+SCHEMA_VERSION = 2
+WHAT_IFS = 3
+"""How many missing values an assessment tells more of."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,14 @@ class Assessment:
         warnings: remarks on the inputs.
         missing: catalogue keys of patient values that the model uses and that were not given.
         provenance: versions, checksums, time.
+        inputs: what stands beside each contribution: the measured number or the text that was entered, None where missing.
+        validity: why the model may not hold for this lesion; when any finding is ``outside``, no model has a probability unless
+            it was asked for.
+        prior: the prevalence for which all probabilities hold, None without a model.
+        conformal: the conformal set of every model that has a probability.
+        what_if: the missing values over whose plausible range the probability would move farthest.
+        saliency: what the network used in the image, where it was asked for.
+        saliency_file: name of the file that holds it beside assessment.json, None when it was not written.
     """
 
     lesion_id: str
@@ -75,14 +89,33 @@ class Assessment:
     missing: tuple[str, ...]
     provenance: Provenance
     inputs: Mapping[str, Any]
+    validity: tuple[Finding, ...] = ()
+    prior: PriorShift | None = None
+    conformal: Mapping[ModelName, ConformalSet] = field(default_factory=dict)
+    what_if: tuple[WhatIf, ...] = ()
+    saliency: SaliencyMap | None = None
+    saliency_file: str | None = None
 
     @property
     def result(self) -> ModelResult | None:
         """Result of the model that is shown."""
         return None if self.shown is None else self.models[self.shown]
 
+    @property
+    def conformal_set(self) -> ConformalSet | None:
+        """Conformal set of the model that is shown."""
+        return None if self.shown is None else self.conformal.get(self.shown)
+
+    @property
+    def outside(self) -> bool:
+        """Whether the lesion is outside the validated range, be the probability shown or not."""
+        return is_outside(self.validity)
+
     def to_json(self) -> dict[str, Any]:
-        """The object of assessment.json (DESIGN section 8)."""
+        """The object of assessment.json (DESIGN section 8).
+
+        ``baseline_log_odds``, all contributions and the prevalence's ``log_odds`` add up to the log-odds of ``probability``.
+        """
         result = self.result
         contributions = (
             []
@@ -100,10 +133,14 @@ class Assessment:
             "probability": None if result is None else result.probability,
             "interval": None if result is None or result.interval is None else list(result.interval),
             "model": self.shown,
-            "models": {name: _model_json(item) for name, item in self.models.items()},
-            "conformal_set": None,
+            "models": {name: _model_json(item, self.conformal.get(name)) for name, item in self.models.items()},
+            "conformal_set": None if self.conformal_set is None else self.conformal_set.to_json(),
+            "prevalence": None if self.prior is None else self.prior.to_json(),
             "contributions": contributions,
             "baseline_log_odds": None if result is None else result.intercept,
+            "what_if": [item.to_json() for item in self.what_if],
+            "validity": {"outside": self.outside, "findings": [finding.to_json() for finding in self.validity]},
+            "saliency": None if self.saliency is None else {"file": self.saliency_file, **self.saliency.to_json()},
             "measurements": self.measurements.to_json(),
             "guidelines": [verdict.to_json() for verdict in self.guidelines],
             "warnings": [{"code": notice.code, "text": notice.text} for notice in self.warnings],
@@ -112,12 +149,13 @@ class Assessment:
         }
 
 
-def _model_json(result: ModelResult) -> dict[str, Any]:
-    return {
+def _model_json(result: ModelResult, conformal: ConformalSet | None) -> dict[str, Any]:
+    out: dict[str, Any] = {
         "probability": result.probability,
         "interval": None if result.interval is None else list(result.interval),
         "reason": result.reason,
     }
+    return out if conformal is None else {**out, "conformal_set": conformal.to_json()}
 
 
 class Assessor:
@@ -137,65 +175,78 @@ class Assessor:
     def __init__(self, model: Path | None = None, device: DeviceName = "auto") -> None:
         self.unavailable: str | None = None
         self.bundle: ModelBundle | None = None
-        self._scorer: Scorer | None = None
+        self._predictor: Predictor | None = None
         try:
             require_torch()
             self.bundle = load_bundle(model or resource("Models", DEFAULT_MODEL))
-            self._scorer = Scorer(self.bundle, device)
+            self._predictor = Predictor(self.bundle, device)
         except MissingDependencyError as error:
             self.unavailable = str(error)
 
-    def assess(self, lesion: Lesion, patient: PatientRecord, notices: tuple[Notice, ...] = ()) -> Assessment:
-        """Measure, judge by the guidelines, and predict with the four models.
+    def assess(
+        self,
+        lesion: Lesion,
+        patient: PatientRecord,
+        notices: tuple[Notice, ...] = (),
+        options: Options | None = None,
+        *,
+        show_outside: bool = False,
+    ) -> Assessment:
+        """Measure, judge by the guidelines, check the validated range, and predict with the four models.
 
         Args:
             lesion: from ``imaging.lesion.extract_lesions``.
             patient: the patient's values; may be empty.
             notices: remarks from parsing the values, carried into the warnings.
+            options: prevalence, level of the conformal sets, saliency; None takes the defaults.
+            show_outside: show the probability also outside the validated range; the same as in ``options``.
         """
+        options = options or Options()
+        if show_outside:
+            options = replace(options, show_outside=True)
         measured = measure(lesion)
         warnings = [*lesion.notices, *measured.notices, *notices]
         verdicts = evaluate(guideline_inputs(measured, patient))
-        models: dict[ModelName, ModelResult]
-        device = None
-        missing: tuple[str, ...] = ()
-        inputs: dict[str, Any] = {}
-        if self.bundle is None or self._scorer is None:
-            models = {name: ModelResult(None, None, self.unavailable) for name in MODELS}
+        if self._predictor is None:
+            found = Prediction({name: ModelResult(None, None, self.unavailable) for name in MODELS}, None)
+            found = replace(found, findings=validity(lesion, measured, patient.quantity("age")))
         else:
-            given = network_input(lesion, self.bundle.input_settings)
-            scores = self._scorer.scores(given)
-            models = dict(predict(self.bundle, scores, measured, patient))
-            warnings.extend(scores.notices)
-            device = scores.device
-            missing = _missing(self.bundle, patient)
-            inputs = _inputs(self.bundle, scores.mean, measured, patient)
-        shown = next((name for name in RICHEST_FIRST if models[name].probability is not None), None)
+            found = self._predictor.predict(lesion, measured, patient, options)
+            warnings.extend(found.notices)
         return Assessment(
             lesion.lesion_id,
             lesion.side,
             self.bundle.statement if self.bundle else None,
-            models,
-            shown,
+            found.models,
+            found.shown,
             measured,
             verdicts,
             tuple(dict.fromkeys(warnings)),
-            missing,
+            _missing(self.bundle, patient) if self.bundle else (),
             Provenance(
                 __version__,
                 self.bundle.name if self.bundle else None,
                 self.bundle.version if self.bundle else None,
                 self.bundle.weights_sha256 if self.bundle else None,
                 fingerprint(lesion, patient),
-                device,
+                found.device,
                 datetime.now(timezone.utc).isoformat(timespec="seconds"),
             ),
-            inputs,
+            _inputs(self.bundle, found.image_score, found.radiomics, measured, patient) if self.bundle else {},
+            found.findings,
+            found.prior,
+            found.conformal,
+            found.what_if[:WHAT_IFS],
+            found.saliency,
         )
 
 
 def assess(
-    lesion: Lesion, patient: PatientRecord | None = None, model: Path | None = None, device: DeviceName = "auto"
+    lesion: Lesion,
+    patient: PatientRecord | None = None,
+    model: Path | None = None,
+    device: DeviceName = "auto",
+    options: Options | None = None,
 ) -> Assessment:
     """Assess one lesion. For several lesions keep an ``Assessor``, which loads the model once.
 
@@ -204,12 +255,13 @@ def assess(
         patient: the patient's values; None when nothing is known.
         model: folder of a bundle; None takes the bundled model.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        options: prevalence, level of the conformal sets, whether to show a probability outside the validated range, saliency.
 
     Raises:
         BundleError: the bundle is incomplete, changed or too new.
         AdrenalError: the device does not exist.
     """
-    return Assessor(model, device).assess(lesion, patient or PatientRecord({}))
+    return Assessor(model, device).assess(lesion, patient or PatientRecord({}), options=options)
 
 
 def fingerprint(lesion: Lesion, patient: PatientRecord) -> str:
@@ -243,13 +295,25 @@ def _missing(bundle: ModelBundle, patient: PatientRecord) -> tuple[str, ...]:
     return tuple(key for key in wanted if patient.get(key) is None)
 
 
-def _inputs(bundle: ModelBundle, score: float, measurements: Measurements, patient: PatientRecord) -> dict[str, Any]:
+def _inputs(
+    bundle: ModelBundle,
+    score: float | None,
+    radiomic: Mapping[str, float | None],
+    measurements: Measurements,
+    patient: PatientRecord,
+) -> dict[str, Any]:
     """What stands beside each contribution: the measured number or the text that was entered, None where missing."""
-    values: dict[str, Any] = {"image": score}
+    values: dict[str, Any] = {NETWORK: score}
     texts: dict[str, list[str]] = {}
     for feature in bundle.features:
         if feature.group == "radiological":
             values[feature.explains] = getattr(measurements, feature.inputs[0])
+            continue
+        if feature.group == "image":
+            number = radiomic.get(feature.inputs[0])
+            entries = texts.setdefault(feature.explains, [])
+            if number is not None:
+                entries.append(_radiomic_text(feature.inputs[0], number))
             continue
         entries = texts.setdefault(feature.explains, [])
         for key in feature.inputs:
@@ -258,3 +322,10 @@ def _inputs(bundle: ModelBundle, score: float, measurements: Measurements, patie
             if entry is not None and entry not in entries:
                 entries.append(entry)
     return values | {name: "; ".join(entries) or None for name, entries in texts.items()}
+
+
+def _radiomic_text(name: str, value: float) -> str:
+    """``portal_rim_level_hu`` 84.2 as "portal rim level 84.2 HU"."""
+    unit = next(feature.unit for feature in FEATURES if feature.name == name)
+    words = name.replace("_", " ").removesuffix(" hu").removesuffix(" mm").removesuffix(" percent")
+    return f"{words} {value:.3g} {unit}".strip()

@@ -121,7 +121,7 @@ def changed_byte(folder: Path) -> None:
 
 
 def newer_schema(folder: Path) -> None:
-    text = (folder / "bundle.json").read_text().replace('"schema": 1', '"schema": 7')
+    text = (folder / "bundle.json").read_text().replace('"schema": 2', '"schema": 7')
     (folder / "bundle.json").write_text(text)
 
 

@@ -60,7 +60,7 @@ def test_json_is_alone_on_stdout_and_the_same_every_time(capsys) -> None:  # typ
 
 
 def test_without_patient_and_phase_the_assessment_says_what_is_missing(capsys) -> None:  # type: ignore[no-untyped-def]
-    found = run(capsys, "assess", "--ct", CT, "--mask", MASK, "--json").json
+    found = run(capsys, "assess", "--ct", CT, "--mask", MASK, "--outside-range", "show", "--json").json
     assert found["model"] == "image+radiological"
     assert found["models"]["combined"] == {"probability": None, "interval": None, "reason": "no clinical value was given"}
     assert found["measurements"]["spontaneous_hu"] is None

@@ -11,8 +11,9 @@ from AdrenalClassifierLib.imaging.geometry import identity
 from AdrenalClassifierLib.imaging.lesion import Lesion, extract_lesions
 from AdrenalClassifierLib.imaging.measurements import Measurements, measure
 from AdrenalClassifierLib.imaging.network_input import InputSettings
+from AdrenalClassifierLib.imaging.radiomics import NAMES
 from AdrenalClassifierLib.patient.record import PatientRecord, Quantity
-from AdrenalClassifierLib.training.examples import Example, pack
+from AdrenalClassifierLib.training.examples import Example, Voxels, pack
 from support.grids import ellipsoid, phantom, segment
 
 SIZE = 16
@@ -55,9 +56,22 @@ def planted(patients: int, seed: int, bilateral: int = 2, strength: float = 1.0)
                     malignant,
                     ("acc" if n % 2 else "metastasis") if malignant else ("adenoma" if n % 2 else "phaeochromocytoma"),
                     PatientRecord(values),
-                    replace(_measured(), long_axis_mm=size, spontaneous_hu=hu),
-                    pack(views),
-                    present,
+                    Voxels(
+                        pack(views),
+                        present,
+                        replace(_measured(), long_axis_mm=size, spontaneous_hu=hu),
+                        _radiomics(rng, strength * malignant, present),
+                        (f"{seed}-{n}-{side}",),
+                    ),
                 )
             )
     return tuple(out)
+
+
+def _radiomics(rng: np.random.Generator, shift: float, present: np.ndarray) -> dict[str, float | None]:
+    """Noise, but for a weak planted signal in the sphericity; none of a phase that is not there."""
+    values: dict[str, float | None] = {name: float(v) for name, v in zip(NAMES, rng.normal(size=len(NAMES)), strict=True)}
+    values["sphericity"] = float(rng.normal(-0.5 * shift, 1))
+    if not present[1]:
+        values |= {name: None for name in NAMES if name.startswith(("portal", "enhance", "unenhancing"))}
+    return values

@@ -17,8 +17,9 @@ COMMANDS: Mapping[str, str] = {
     "assess": "probability of malignancy, measurements and guideline verdicts of a case",
     "measure": "measurements of a lesion, without a model",
     "agreement": "agreement of two masks, or of folders of masks of two or more readers",
-    "cohort": "make a synthetic cohort, or check a cohort table",
+    "cohort": "make a synthetic cohort, import a public one, or check a cohort table",
     "train": "train the four models on a cohort and write a bundle",
+    "evaluate": "judge a model on a cohort: every figure with its interval, comparisons, curves, a page",
     "doctor": "versions, device, model checksum, and what is missing",
 }
 DONE, FAULT, BAD_INPUT = 0, 1, 2

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from AdrenalClassifierLib.cohort.labels import LabelPolicy, histologies, label_policy, policy_names
+from AdrenalClassifierLib.cohort.labels import LabelPolicy, chosen_policy, histologies, policy_names
 from AdrenalClassifierLib.cohort.splits import ABSTRACT_TEST_SHARE, split_patients
 from AdrenalClassifierLib.cohort.table import Cohort, read_cohort
 from AdrenalClassifierLib.commands.bar import progress_bar
 from AdrenalClassifierLib.errors import CohortError, OutputError
+from AdrenalClassifierLib.evaluation.evaluate import evaluate, require_statistics
 from AdrenalClassifierLib.model.bundle import MANIFEST, SYNTHETIC_STATEMENT, save_bundle
 from AdrenalClassifierLib.model.device import DEVICES, require_torch
+from AdrenalClassifierLib.model.encoder import KINDS
 from AdrenalClassifierLib.model.fusion import MODELS
 from AdrenalClassifierLib.training.card import model_card
+from AdrenalClassifierLib.training.comparison import compare_image_models
+from AdrenalClassifierLib.training.judging import judge, judge_examples
+from AdrenalClassifierLib.training.launch import launched
 from AdrenalClassifierLib.training.preparation import prepare_cohort
 from AdrenalClassifierLib.training.train import Description, TrainSettings, train
+from AdrenalClassifierLib.training.workspace import Workspace
 
 CLINICAL_STATEMENT = "For research use only. Not a medical device. Trained on one cohort; not validated elsewhere."
 DEFAULTS = TrainSettings()
@@ -30,21 +37,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cohort", type=Path, required=True, metavar="cohort.csv", help="the cohort table")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the bundle")
     parser.add_argument("--model-version", default="1.0.0", help="version of the model (default: 1.0.0)")
-    parser.add_argument("--label-policy", choices=policy_names(), default=None, help="which histologies count as malignant")
+    text = "which histologies count as malignant (default: what the table's column label_policy names)"
+    parser.add_argument("--label-policy", choices=policy_names(), default=None, help=text)
     parser.add_argument("--seed", type=int, default=0, help="determines split, folds, weights and bootstrap (default: 0)")
     parser.add_argument("--epochs", type=int, default=DEFAULTS.training.epochs,
                         help=f"passes over the training part (default: {DEFAULTS.training.epochs})")  # fmt: skip
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where encoders are trained (default: auto)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--encoder", choices=KINDS, default=DEFAULTS.encoder.kind,
+                        help=f"kind of image network (default: {DEFAULTS.encoder.kind})")  # fmt: skip
+    text = "also cross-validate other image models (MONAI's network, handcrafted features alone) for the model card"
+    parser.add_argument("--compare", action="store_true", help=text)
+    text = "cohorts that training must not touch (other centres, other seeds): judged together at the end, for the model card"
+    parser.add_argument("--further", type=Path, nargs="+", default=[], metavar="cohort.csv", help=text)
+    parser.add_argument("--work", type=Path, metavar="DIR",
+                        help="folder for prepared lesions and finished encoders; a run that was cut off goes on from it "
+                        "(default: beside --out, removed at the end)")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command. Raises AdrenalError before the long work starts where it can."""
     require_torch()
+    require_statistics()
     if options.out.exists() and any(options.out.iterdir()) and not (options.out / MANIFEST).exists():
         raise OutputError(f"'{options.out.name}' is not empty and holds no bundle. Choose a new folder.")
-    policy = label_policy(options.label_policy)
-    cohort = read_cohort(options.cohort, policy)
+    cohort = read_cohort(options.cohort, chosen_policy(options.label_policy))
+    policy = cohort.policy
+    further = [read_cohort(path, policy) for path in options.further]
     parts = _parts(cohort, policy, options.seed)
     settings = replace(
         DEFAULTS,
@@ -52,12 +71,32 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         workers=max(options.workers, 1),
         training=replace(DEFAULTS.training, epochs=options.epochs),
+        encoder=replace(DEFAULTS.encoder, kind=options.encoder),
     )
-    with progress_bar() as progress:
-        examples = prepare_cohort(cohort, policy, settings.input_settings, settings.workers, progress)
+    work = options.work or options.out.with_name(f"{options.out.name}-work")
+    workspace = Workspace(work)
+    with launched() as launch, progress_bar(shown=launch.rank == 0) as progress:
+        examples = prepare_cohort(cohort, policy, settings.input_settings, settings.workers, progress, workspace, launch)
         chosen = {name: [e for e in examples if parts[e.patient_id] == name] for name in ("train", "test")}
-        bundle = train(chosen["train"], chosen["test"], settings, _describe(options, cohort, policy, parts, settings), progress)
-    save_bundle(bundle, options.out, model_card(bundle))
+        description = _describe(options, cohort, policy, parts, settings)
+        bundle = train(chosen["train"], chosen["test"], settings, description, progress, workspace, launch)
+        if options.compare:
+            found = compare_image_models(chosen["train"], settings, progress, workspace, launch)
+            bundle = replace(bundle, performance={**bundle.performance, "image_models": found})
+        if launch.rank == 0:
+            judged = {}
+            if chosen["test"]:
+                judged["test"] = judge_examples(bundle, chosen["test"], cohort, device=options.device)
+            if further:
+                judged["further"] = judge(bundle, further, (), settings.workers, options.device, progress, workspace)
+            figures = {name: evaluate(given, options.seed, progress=progress).figures() for name, given in judged.items()}
+            bundle = replace(bundle, performance={**bundle.performance, "evaluation": figures})
+            save_bundle(bundle, options.out, model_card(bundle))
+        launch.meet()
+    if launch.rank > 0:
+        return
+    if options.work is None:
+        shutil.rmtree(work, ignore_errors=True)
     for model in MODELS:
         found = (bundle.performance.get("test") or bundle.performance["cross_validation"])[model]["auc"]
         interval = "" if found["low"] is None else f" ({found['low']:.3f} to {found['high']:.3f})"

@@ -19,15 +19,21 @@ from numpy.typing import NDArray
 from AdrenalClassifierLib.errors import BundleError, MissingDependencyError
 from AdrenalClassifierLib.files import atomic_path, sha256_of, write_bytes, write_text
 from AdrenalClassifierLib.imaging.network_input import InputSettings
+from AdrenalClassifierLib.model.conformal import ConformalScores
+from AdrenalClassifierLib.model.embedding import EmbeddingReference
 from AdrenalClassifierLib.model.encoder import EncoderSettings
 from AdrenalClassifierLib.model.features import Feature
 from AdrenalClassifierLib.model.fusion import MODELS, Fusion, ModelName
+from AdrenalClassifierLib.model.plausible import PlausibleRange
+from AdrenalClassifierLib.model.validity import ValidityReference
 from AdrenalClassifierLib.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "MODEL_CARD.md"
 SYNTHETIC_STATEMENT = "For research use only. Not a medical device. This model was trained on synthetic data."
 _UNSIGNED = "0" * 64
+
+BASELINE = "size_attenuation"
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -48,7 +54,13 @@ class ModelBundle:
         members: weights of each ensemble member by parameter name.
         features: the feature list, in order.
         fusions: the four models.
+        baseline: a logistic regression on size and spontaneous attenuation alone, which the models must beat.
         thresholds: name -> probability, per model, fixed on training data.
+        conformal: what new lesions are compared with for the conformal set, per model.
+        plausible: where values of each input usually lie.
+        validity: what the validity gate knows of the training cohort.
+        trained_on: first 16 digits of the fingerprints of the training lesions (``cohort.duplicates``): enough to tell whether a
+            lesion was among them, nothing about the lesion.
         performance: what training reported (cross-validation and test part), per model.
         weights_sha256: checksum of the weights file.
     """
@@ -64,7 +76,12 @@ class ModelBundle:
     members: tuple[Weights, ...]
     features: tuple[Feature, ...]
     fusions: Mapping[ModelName, Fusion]
+    baseline: Fusion
     thresholds: Mapping[ModelName, Mapping[str, float]]
+    conformal: Mapping[ModelName, ConformalScores] = field(default_factory=dict)
+    plausible: tuple[PlausibleRange, ...] = ()
+    validity: ValidityReference = field(default_factory=ValidityReference)
+    trained_on: frozenset[str] = frozenset()
     performance: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
@@ -89,8 +106,13 @@ def save_bundle(bundle: ModelBundle, folder: Path, card: str) -> None:
         for name, value in member.items():
             stored = np.ascontiguousarray(value)
             tensors[f"member{n}/{name}"] = stored.astype(np.float16) if stored.dtype == np.float32 else stored
-    for model, fusion in bundle.fusions.items():
+    fusions = _fusions(bundle)
+    for model, fusion in fusions.items():
         tensors |= {f"fusion/{model}/{k}": np.ascontiguousarray(v) for k, v in fusion.arrays().items()}
+    for model, scores in bundle.conformal.items():
+        tensors |= {f"conformal/{model}/{k}": v for k, v in scores.arrays().items()}
+    if bundle.validity.embedding is not None:
+        tensors |= {f"embedding/{k}": v for k, v in bundle.validity.embedding.arrays().items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
     write_text(folder / CARD, card)
@@ -107,8 +129,17 @@ def save_bundle(bundle: ModelBundle, folder: Path, card: str) -> None:
         "encoder": bundle.encoder_settings.to_json(),
         "members": len(bundle.members),
         "features": [f.to_json() for f in bundle.features],
-        "models": {m: {"columns": list(f.columns), "explains": list(f.explains)} for m, f in bundle.fusions.items()},
+        "models": {
+            m: {"columns": list(f.columns), "explains": list(f.explains), "groups": list(f.groups)} for m, f in fusions.items()
+        },
         "thresholds": {m: dict(t) for m, t in bundle.thresholds.items()},
+        "conformal": sorted(bundle.conformal),
+        "plausible": [item.to_json() for item in bundle.plausible],
+        "validity": {
+            "ranges": {key: list(limits) for key, limits in bundle.validity.ranges.items()},
+            "embedding": bundle.validity.embedding is not None,
+        },
+        "trained_on": sorted(bundle.trained_on),
         "performance": bundle.performance,
         "files": {name: sha256_of(folder / name) for name in (WEIGHTS, CARD)},
         "sha256": _UNSIGNED,
@@ -116,6 +147,10 @@ def save_bundle(bundle: ModelBundle, folder: Path, card: str) -> None:
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     signature = hashlib.sha256(text.encode("utf-8")).hexdigest()
     write_bytes(folder / MANIFEST, text.replace(f'"sha256": "{_UNSIGNED}"', f'"sha256": "{signature}"').encode("utf-8"))
+
+
+def _fusions(bundle: ModelBundle) -> dict[str, Fusion]:
+    return {**{str(name): fusion for name, fusion in bundle.fusions.items()}, BASELINE: bundle.baseline}
 
 
 def load_bundle(folder: Path) -> ModelBundle:
@@ -157,6 +192,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         valid = False
     if not valid:
         raise BundleError(f"The model bundle's {MANIFEST} is damaged. Copy the whole folder again.")
+    if schema < SCHEMA:
+        raise BundleError(
+            f"The model bundle was written by older software (schema {schema}; this version reads {SCHEMA}). Train it again."
+        )
     if schema > SCHEMA:
         raise BundleError(
             f"The model bundle was written by newer software (schema {schema}; this version reads up to {SCHEMA}). Update."
@@ -175,12 +214,12 @@ def _assemble(manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
         if not member:
             raise ValueError(prefix)
         members.append({k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in member.items()})
-    fusions: dict[ModelName, Fusion] = {}
-    for model in MODELS:
+    fusions = {}
+    for model in (*MODELS, BASELINE):
         part = manifest["models"][model]
-        prefix = f"fusion/{model}/"
-        arrays = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-        fusions[model] = Fusion.from_arrays(part["columns"], part["explains"], arrays)
+        fusions[model] = Fusion.from_arrays(
+            part["columns"], part["explains"], part["groups"], _under(f"fusion/{model}/", tensors)
+        )
     return ModelBundle(
         name=str(manifest["name"]),
         version=str(manifest["version"]),
@@ -192,11 +231,26 @@ def _assemble(manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
         encoder_settings=EncoderSettings.from_json(manifest["encoder"]),
         members=tuple(members),
         features=tuple(Feature.from_json(item) for item in manifest["features"]),
-        fusions=fusions,
+        fusions={model: fusions[model] for model in MODELS},
+        baseline=fusions[BASELINE],
         thresholds=manifest["thresholds"],
+        conformal={m: ConformalScores.from_arrays(_under(f"conformal/{m}/", tensors)) for m in manifest.get("conformal", ())},
+        plausible=tuple(PlausibleRange.from_json(item) for item in manifest.get("plausible", ())),
+        validity=_validity(manifest.get("validity", {}), tensors),
+        trained_on=frozenset(manifest["trained_on"]),
         performance=manifest["performance"],
         weights_sha256=manifest["files"][WEIGHTS],
     )
+
+
+def _under(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _validity(part: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> ValidityReference:
+    ranges = {str(key): (float(low), float(high)) for key, (low, high) in part.get("ranges", {}).items()}
+    embedding = EmbeddingReference.from_arrays(_under("embedding/", tensors)) if part.get("embedding") else None
+    return ValidityReference(ranges, embedding)
 
 
 def _safetensors() -> tuple[Any, Any]:

@@ -1,13 +1,20 @@
-"""The image encoder: a small 3D residual network over the two views of a lesion."""
+"""The image encoder: a small 3D network over the two views of a lesion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from AdrenalClassifierLib.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     import torch
+
+Kind = Literal["residual", "monai_resnet"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+NETWORK_COLUMN = "network_malignant"
+"""Name of the network's score among the columns of the fusion."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +22,15 @@ class EncoderSettings:
     """Shape of the network. Stored in the bundle.
 
     Attributes:
+        kind: ``residual``, our own small residual network, or ``monai_resnet``, MONAI's ResNet at about the same cost (needs the
+            package monai; it is there to be compared with).
         width: channels after the stem; doubled at each of the two further stages.
         embedding: length of the vector before the output.
         dropout: share of embedding values dropped in training.
-        subtypes: names of the auxiliary histology classes; the head is used in training only.
+        subtypes: histologies of the auxiliary head, which is used in training only.
     """
 
+    kind: Kind = "residual"
     width: int = 16
     embedding: int = 32
     dropout: float = 0.3
@@ -44,6 +54,9 @@ def build_encoder(settings: EncoderSettings) -> torch.nn.Module:
     malignancy, ``embedding`` (n, settings.embedding), ``subtype`` (n, len(subtypes)) logits. Residual units after He et al. 2016
     (arXiv 1512.03385) in three dimensions; batch normalisation rather than instance normalisation because absolute attenuation
     is information.
+
+    Raises:
+        MissingDependencyError: the settings ask for MONAI, which is not installed.
     """
     import torch
     from torch import nn
@@ -76,11 +89,13 @@ def build_encoder(settings: EncoderSettings) -> torch.nn.Module:
             inside = (x * mask).sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
             return torch.cat([x.mean(dim=(2, 3, 4)), inside], dim=1)
 
+    def trunk() -> nn.Module:
+        return Trunk(settings.width) if settings.kind == "residual" else _monai_trunk(settings.width)
+
     class Encoder(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.physical = Trunk(settings.width)
-            self.fitted = Trunk(settings.width)
+            self.physical, self.fitted = trunk(), trunk()
             self.project = nn.Linear(16 * settings.width, settings.embedding)
             self.drop = nn.Dropout(settings.dropout)
             self.malignant = nn.Linear(settings.embedding, 1)
@@ -89,9 +104,37 @@ def build_encoder(settings: EncoderSettings) -> torch.nn.Module:
         def forward(self, views: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
             n, s = views.shape[0], views.shape[-1]
             flags = present.to(views.dtype).reshape(n, 2, 1, 1, 1).expand(n, 2, s, s, s)
-            pooled = [trunk(torch.cat([views[:, view], flags], dim=1)) for view, trunk in enumerate((self.physical, self.fitted))]
+            pooled = [part(torch.cat([views[:, view], flags], dim=1)) for view, part in enumerate((self.physical, self.fitted))]
             embedding = torch.relu(self.project(torch.cat(pooled, dim=1)))
             kept = self.drop(embedding)
             return {"logit": self.malignant(kept)[:, 0], "embedding": embedding, "subtype": self.subtype(kept)}
 
-    return Encoder()
+    network = Encoder()
+    for parameter in network.parameters():
+        if parameter.dim() == 5:
+            # The convolutions' fast path, on processors and graphics cards alike; values are the same to rounding.
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+    return network
+
+
+def _monai_trunk(width: int) -> torch.nn.Module:
+    """MONAI's 3D ResNet with basic blocks, as wide and deep as ours: (n, 5, s, s, s) -> (n, 8 * width)."""
+    try:
+        from monai.networks.nets.resnet import ResNet  # type: ignore[attr-defined, unused-ignore]
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The MONAI network needs the package monai, which is not installed. Install it with: "
+            "pip install 'adrenal-classifier[compare]'."
+        ) from error
+    net: torch.nn.Module = ResNet(
+        block="basic",
+        layers=[1, 1, 1, 1],
+        block_inplanes=[width, width, 2 * width, 4 * width],
+        spatial_dims=3,
+        n_input_channels=5,
+        conv1_t_size=5,
+        conv1_t_stride=2,
+        no_max_pool=True,
+        num_classes=8 * width,
+    )
+    return net

@@ -21,11 +21,11 @@ from AdrenalClassifierLib.errors import BundleError
 from AdrenalClassifierLib.imaging.measurements import Measurements
 from AdrenalClassifierLib.patient.record import PatientRecord
 
-Group = Literal["radiological", "clinical"]
+Group = Literal["image", "radiological", "clinical"]
 Kind = Literal["linear", "log2", "above", "below", "flag", "choice", "log2_ratio"]
 
-IMAGE = "image"
-"""Name of the image score's column and input."""
+NETWORK = "image"
+"""Input under which the network's scores are reported."""
 
 CENSORED_BELOW = 1 / math.sqrt(2)
 """A result reported as ``< x`` enters as x times this (Hornung & Reed, Appl Occup Environ Hyg 1990;5:46)."""
@@ -37,7 +37,7 @@ class Feature:
 
     Attributes:
         name: column name.
-        group: ``radiological`` reads Measurements, ``clinical`` reads PatientRecord.
+        group: ``image`` reads the radiomic features, ``radiological`` Measurements, ``clinical`` PatientRecord.
         explains: the input under which its contribution is reported.
         inputs: keys that are read; ``log2_ratio`` takes the largest of those at hand, the others read one key.
         kind: ``linear`` (x - centre) / scale; ``log2`` of x / centre, over scale; ``above`` and ``below`` the distance past
@@ -85,13 +85,14 @@ def default_features() -> tuple[Feature, ...]:
     return tuple(Feature.from_json(item) for item in json.loads(text)["features"])
 
 
-def feature_value(feature: Feature, measurements: Measurements, patient: PatientRecord) -> float | None:
+def feature_value(
+    feature: Feature, radiomics: Mapping[str, float | None], measurements: Measurements, patient: PatientRecord
+) -> float | None:
     """The column's value, None when its input is missing."""
-    if feature.group == "radiological":
-        value = getattr(measurements, feature.inputs[0])
-        if value is None:
-            return None
-        return _scaled(feature, float(value))
+    if feature.group != "clinical":
+        name = feature.inputs[0]
+        value = radiomics[name] if feature.group == "image" else getattr(measurements, name)
+        return None if value is None else _scaled(feature, float(value))
     if feature.kind == "log2_ratio":
         ratios = [r for key in feature.inputs if (r := _ratio(patient, key)) is not None]
         return _scaled(feature, max(ratios)) if ratios else None
@@ -129,9 +130,11 @@ def _scaled(feature: Feature, value: float) -> float:
     return (value - feature.centre) / feature.scale
 
 
-def feature_row(features: Sequence[Feature], measurements: Measurements, patient: PatientRecord) -> NDArray[np.float64]:
+def feature_row(
+    features: Sequence[Feature], radiomics: Mapping[str, float | None], measurements: Measurements, patient: PatientRecord
+) -> NDArray[np.float64]:
     """Values of all features, shape ``(len(features),)``; NaN where the input is missing."""
-    values = (feature_value(feature, measurements, patient) for feature in features)
+    values = (feature_value(feature, radiomics, measurements, patient) for feature in features)
     return np.array([math.nan if v is None else v for v in values], float)
 
 

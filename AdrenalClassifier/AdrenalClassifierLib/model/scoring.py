@@ -1,4 +1,4 @@
-"""Apply a bundle: image scores of the members, then the four models."""
+"""Apply a bundle: the network's scores of each member, then the four models."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.imaging.measurements import Measurements
 from AdrenalClassifierLib.imaging.network_input import NetworkInput
 from AdrenalClassifierLib.model.bundle import ModelBundle
 from AdrenalClassifierLib.model.device import DeviceName, choose_device, run_with_fallback
-from AdrenalClassifierLib.model.encoder import build_encoder
-from AdrenalClassifierLib.model.features import IMAGE, Feature, feature_row, indicator_name
+from AdrenalClassifierLib.model.encoder import NETWORK_COLUMN, build_encoder
+from AdrenalClassifierLib.model.features import Feature, feature_row, indicator_name
 from AdrenalClassifierLib.model.fusion import GROUPS, MODELS, ModelName
+from AdrenalClassifierLib.model.saliency import Head, Member, SaliencyMap, saliency_map
 from AdrenalClassifierLib.notices import Notice
 from AdrenalClassifierLib.patient.record import PatientRecord
 
@@ -32,20 +34,20 @@ class ImageScores:
     """What the network says of one lesion.
 
     Attributes:
-        members: logit of each ensemble member, shape (members,).
-        embedding: mean embedding over members.
+        members: logit of malignancy by each ensemble member, shape (members,).
+        embeddings: of each member, shape (members, EncoderSettings.embedding); members do not share an embedding space.
         device: where it was computed.
         notices: such as a fall-back to the CPU.
     """
 
     members: NDArray[np.float64]
-    embedding: NDArray[np.float64]
+    embeddings: NDArray[np.float64]
     device: str
     notices: tuple[Notice, ...] = ()
 
     @property
     def mean(self) -> float:
-        """The image score: mean logit over members."""
+        """The network's score: mean logit over members."""
         return float(self.members.mean())
 
 
@@ -87,10 +89,7 @@ class Scorer:
         present = torch.from_numpy(given.present[None])
 
         def work(device: torch.device) -> tuple[Any, Any]:
-            if self._at != str(device):
-                for member in self._members:
-                    member.to(device)
-                self._at = str(device)
+            self._move(device)
             with torch.inference_mode():
                 outs = [member(views.to(device), present.to(device)) for member in self._members]
                 logits = torch.stack([o["logit"].float().cpu() for o in outs])
@@ -98,7 +97,31 @@ class Scorer:
             return logits.numpy(), embeddings.numpy()
 
         (logits, embeddings), used, notices = run_with_fallback(self.device, work)
-        return ImageScores(logits[:, 0].astype(float), embeddings.mean(axis=(0, 1)).astype(float), str(used), notices)
+        return ImageScores(logits[:, 0].astype(float), embeddings[:, 0].astype(float), str(used), notices)
+
+    def saliency(self, lesion: Lesion, head: Head) -> tuple[SaliencyMap, tuple[Notice, ...]]:
+        """What the ensemble used of one lesion, when ``head`` makes log-odds of its mean scores; and remarks on the device."""
+
+        def work(device: torch.device) -> SaliencyMap:
+            self._move(device)
+            return saliency_map(lesion, self.bundle.input_settings, [_member(m) for m in self._members], head, device)
+
+        found, _, notices = run_with_fallback(self.device, work)
+        return found, notices
+
+    def _move(self, device: torch.device) -> None:
+        if self._at != str(device):
+            for member in self._members:
+                member.to(device)
+            self._at = str(device)
+
+
+def _member(network: torch.nn.Module) -> Member:
+    def scores(views: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = network(views, present)["logit"][:, None].float()
+        return out
+
+    return scores
 
 
 def _network(bundle: ModelBundle, n: int) -> torch.nn.Module:
@@ -110,11 +133,23 @@ def _network(bundle: ModelBundle, n: int) -> torch.nn.Module:
 
 
 def case_row(
-    features: Sequence[Feature], image_score: float, measurements: Measurements, patient: PatientRecord
+    features: Sequence[Feature],
+    network_score: float,
+    radiomics: Mapping[str, float | None],
+    measurements: Measurements,
+    patient: PatientRecord,
 ) -> dict[str, float]:
-    """All columns of one case by name: image score, features (NaN where missing), missing-indicators."""
-    values = feature_row(features, measurements, patient)
-    row = {IMAGE: image_score}
+    """All columns of one case by name: the network's score, features (NaN where missing), missing-indicators.
+
+    Args:
+        features: the bundle's.
+        network_score: mean logit of the ensemble.
+        radiomics: radiomic features by name.
+        measurements: of the lesion.
+        patient: the patient's values.
+    """
+    values = feature_row(features, radiomics, measurements, patient)
+    row = {NETWORK_COLUMN: network_score}
     missing: dict[str, bool] = {}
     for feature, value in zip(features, values, strict=True):
         row[feature.name] = float(value)
@@ -123,23 +158,27 @@ def case_row(
 
 
 def predict(
-    bundle: ModelBundle, scores: ImageScores, measurements: Measurements, patient: PatientRecord
+    bundle: ModelBundle,
+    scores: ImageScores,
+    radiomics: Mapping[str, float | None],
+    measurements: Measurements,
+    patient: PatientRecord,
 ) -> dict[ModelName, ModelResult]:
     """The four models for one lesion. A model whose feature group has no value at all gives no probability."""
-    row = case_row(bundle.features, scores.mean, measurements, patient)
+    row = case_row(bundle.features, scores.mean, radiomics, measurements, patient)
     known = {
         group: any(not math.isnan(row[f.name]) for f in bundle.features if f.group == group)
         for group in ("radiological", "clinical")
     }
     results: dict[ModelName, ModelResult] = {}
     for model in MODELS:
-        absent = [group for group in GROUPS[model] if not known[group]]
+        absent = [group for group in GROUPS[model] if not known.get(group, True)]
         if absent:
             results[model] = ModelResult(None, None, f"no {' and no '.join(absent)} value was given")
             continue
         fusion = bundle.fusions[model]
         logit = fusion.logit(row)
-        low, high = np.percentile(fusion.spread(row, scores.members), INTERVAL)
+        low, high = np.percentile(fusion.spread(row, NETWORK_COLUMN, scores.members), INTERVAL)
         results[model] = ModelResult(
             _sigmoid(logit),
             (_sigmoid(min(float(low), logit)), _sigmoid(max(float(high), logit))),

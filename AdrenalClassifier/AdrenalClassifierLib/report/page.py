@@ -11,7 +11,20 @@ from AdrenalClassifierLib.files import write_text
 from AdrenalClassifierLib.guidelines.verdict import Verdict
 from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.model.fusion import MODELS
-from AdrenalClassifierLib.report.pictures import Picture, lesion_pictures
+from AdrenalClassifierLib.report.pictures import Picture, lesion_pictures, saliency_scale
+from AdrenalClassifierLib.report.sentences import (
+    HOW_TO_SHOW,
+    SET_LABELS,
+    WHAT_IF_NOTE,
+    absence,
+    conformal_note,
+    conformal_sentence,
+    prevalence_sentence,
+    remarks,
+    saliency_sentences,
+    share,
+    what_if_sentences,
+)
 from AdrenalClassifierLib.report.wording import (
     MODEL_LABELS,
     QUESTION_LABELS,
@@ -35,7 +48,7 @@ def write_page(path: Path, cases: Sequence[tuple[Assessment, Lesion]]) -> None:
 
 def page(cases: Sequence[tuple[Assessment, Lesion]]) -> str:
     """The page as text. It names no patient: only what the assessments hold."""
-    body = "\n".join(_lesion(assessment, lesion_pictures(lesion), len(cases) > 1) for assessment, lesion in cases)
+    body = "\n".join(_lesion(assessment, lesion, len(cases) > 1) for assessment, lesion in cases)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -44,13 +57,14 @@ def page(cases: Sequence[tuple[Assessment, Lesion]]) -> str:
     )
 
 
-def _lesion(assessment: Assessment, pictures: Sequence[Picture], several: bool) -> str:
+def _lesion(assessment: Assessment, lesion: Lesion, several: bool) -> str:
     side = "" if assessment.side == "unknown" else f"{assessment.side} side"
     title = f"<h2>{escape(assessment.lesion_id)} <small>{side}</small></h2>" if several else ""
     parts = [
         title,
         _result(assessment, side),
-        _pictures(pictures, assessment.measurements.phase),
+        _pictures(lesion_pictures(lesion), assessment.measurements.phase),
+        _saliency(assessment, lesion),
         _warnings(assessment),
         '<div class="columns"><div>',
         _section("Four models", _models(assessment)),
@@ -59,6 +73,7 @@ def _lesion(assessment: Assessment, pictures: Sequence[Picture], several: bool) 
         _section("Measurements", _table(measurement_rows(assessment.measurements))),
         "</div>",
         _section("What guidelines say", _guidelines(assessment)),
+        _section("What a missing value could change", _what_if(assessment)),
         _section("Not given", _missing(assessment)),
         _provenance(assessment),
     ]
@@ -78,21 +93,41 @@ def _result(assessment: Assessment, side: str) -> str:
     result = assessment.result
     where = f" <span class=side>{side}</span>" if side else ""
     if result is None or result.probability is None or result.interval is None or assessment.shown is None:
-        reason = assessment.models["image"].reason or ""
-        return (
-            f'<div class="result none"><p class=big>No probability{where}</p><p>{escape(reason)}</p>'
-            "<p class=statement>For research use only. Not a medical device.</p></div>"
-        )
+        return _no_probability(assessment, where)
     low, high = result.interval
+    found, prior = assessment.conformal_set, assessment.prior
     return (
-        f"<div class=result><p class=label>Probability of malignancy{where}</p>"
+        f'<div class="result{" outside" if assessment.outside else ""}">{_outside(assessment)}'
+        f"<p class=label>Probability of malignancy{where}</p>"
         f"<p class=big>{_percent(result.probability)}</p>"
         f"<p>95 % interval {_percent(low)} to {_percent(high)} &middot; model: {MODEL_LABELS[assessment.shown]}</p>"
         f'<div class=scale><i class=range style="left:{100 * low:.1f}%;width:{100 * max(high - low, 0.004):.1f}%"></i>'
         f'<i class=mark style="left:{100 * result.probability:.1f}%"></i></div>'
         "<div class=ticks><span>0 %</span><span>50 %</span><span>100 %</span></div>"
+        f"{'' if prior is None else f'<p>{escape(prevalence_sentence(prior))}</p>'}"
+        f"{'' if found is None else f'<p>{escape(conformal_sentence(found))}</p>'}"
         f"<p class=statement>{escape(assessment.statement or '')}</p></div>"
     )
+
+
+def _no_probability(assessment: Assessment, where: str) -> str:
+    if assessment.outside and assessment.statement is not None:
+        reason = f"{_outside(assessment)}<p class=note>{escape(HOW_TO_SHOW)}</p>"
+    else:
+        reason = f"<p>{escape(assessment.models['image'].reason or '')}</p>"
+    statement = assessment.statement or "For research use only. Not a medical device."
+    return (
+        f'<div class="result none"><p class=big>No probability{where}</p>{reason}<p class=statement>{escape(statement)}</p></div>'
+    )
+
+
+def _outside(assessment: Assessment) -> str:
+    """The reasons why a lesion is outside the validated range."""
+    reasons = [finding.text for finding in assessment.validity if finding.severity == "outside"]
+    if not reasons:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in reasons)
+    return f"<div class=beyond><b>Outside the validated range</b><ul>{items}</ul></div>"
 
 
 def _percent(probability: float) -> str:
@@ -109,18 +144,41 @@ def _pictures(pictures: Sequence[Picture], phase: str) -> str:
     return f"<div class=pictures>{figures}</div>"
 
 
+def _saliency(assessment: Assessment, lesion: Lesion) -> str:
+    found = assessment.saliency
+    if found is None:
+        return ""
+    scale = saliency_scale(found, lesion)
+    limit = f"{scale:.2g}"
+    return (
+        "<section><h3>What the network used in the image</h3>"
+        f"{_pictures(lesion_pictures(lesion, saliency=found), assessment.measurements.phase)}"
+        f"<div class=legend><span>&minus;{limit}, against malignancy</span><i></i><span>+{limit}, for malignancy</span>"
+        "<span class=unit>log-odds per mL</span></div>"
+        f"<p class=note>{escape(saliency_sentences(found))}</p></section>"
+    )
+
+
 def _models(assessment: Assessment) -> str:
     rows = []
     for name in MODELS:
         result = assessment.models[name]
         if result.probability is None or result.interval is None:
-            text, cls = escape(f"not computed: {result.reason}"), "absent"
+            # Without a model all four lack it for the reason given above.
+            text, cls = "not computed" if assessment.statement is None else escape(absence(result.reason)), "absent"
         else:
             low, high = result.interval
-            text, cls = f"<b>{_percent(result.probability)}</b> ({_percent(low)} to {_percent(high)})", ""
+            own = assessment.conformal.get(name)
+            names = "" if own is None else f"<small>{SET_LABELS[own.name]}</small>"
+            text, cls = f"<b>{_percent(result.probability)}</b> ({_percent(low)} to {_percent(high)}){names}", ""
         mark = " class=shown" if name == assessment.shown else ""
         rows.append(f"<tr{mark}><th scope=row>{MODEL_LABELS[name]}</th><td class='{cls}'>{text}</td></tr>")
-    note = "<p class=note>Probability (95 % interval). The marked row is shown above.</p>"
+    note, found = "", assessment.conformal_set
+    if found is not None:
+        note = "Probability (95 % interval), and what the conformal set holds. The marked row is shown above. "
+        note = f"<p class=note>{note}{escape(conformal_note(found))}</p>"
+    elif assessment.shown is not None:
+        note = "<p class=note>Probability (95 % interval). The marked row is shown above.</p>"
     return f"<table class=models><tbody>{''.join(rows)}</tbody></table>{note}"
 
 
@@ -130,11 +188,15 @@ def _contributions(assessment: Assessment) -> str:
         return ""
     ranked = sorted(result.contributions.items(), key=lambda item: -abs(item[1]))
     shown = [(name, part) for name, part in ranked[:CONTRIBUTIONS_SHOWN] if abs(part) >= 0.005]
-    rest = result.logit - result.intercept - sum(part for _, part in shown)
-    widest = max([abs(part) for _, part in shown] + [abs(rest), 0.1])
+    prior = assessment.prior.log_odds if assessment.prior else 0.0
+    rest = result.logit - result.intercept - prior - sum(part for _, part in shown)
+    widest = max([abs(part) for _, part in shown] + [abs(rest), abs(prior), 0.1])
     rows = [_bar(input_label(name), input_value(name, assessment.inputs.get(name)), part, widest) for name, part in shown]
     if len(ranked) > len(shown):
         rows.append(_bar(f"All other inputs ({len(ranked) - len(shown)})", "", rest, widest))
+    if assessment.prior and prior:
+        text = f"{share(assessment.prior.value)} instead of {share(assessment.prior.training)}"
+        rows.append(_bar("Prevalence", text, prior, widest))
     note = (
         "Log-odds added to the average case of the training cohort "
         f"({number(result.intercept, 2)}); together they give {number(result.logit, 2)}. Right (orange) speaks for malignancy, "
@@ -183,10 +245,19 @@ def _published(verdict: Verdict) -> str:
 
 
 def _warnings(assessment: Assessment) -> str:
-    if not assessment.warnings:
+    texts = remarks(assessment)
+    if not texts:
         return ""
-    items = "".join(f"<li>{escape(notice.text)}</li>" for notice in assessment.warnings)
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<section class=warnings><h3>Please note</h3><ul>{items}</ul></section>"
+
+
+def _what_if(assessment: Assessment) -> str:
+    texts = what_if_sentences(assessment)
+    if not texts:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul class=plain>{items}</ul><p class=note>{escape(WHAT_IF_NOTE)}</p>"
 
 
 def _missing(assessment: Assessment) -> str:

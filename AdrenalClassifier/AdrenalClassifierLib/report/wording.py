@@ -47,7 +47,17 @@ QUESTION_LABELS: Mapping[str, str] = {
     "triple_test": "Size and attenuation",
 }
 
-_EXTRA_INPUTS = {"image": "Image score", "paroxysms": "Headache, palpitations, sweating", "metanephrines": "Metanephrines"}
+_EXTRA_INPUTS = {
+    "image": "Image: network",
+    "image_shape": "Image: shape",
+    "image_margin": "Image: margin",
+    "image_composition": "Image: fat, fluid, calcium, texture",
+    "image_structure_unenhanced": "Image: structure without contrast",
+    "image_structure_enhanced": "Image: structure after contrast",
+    "image_enhancement": "Image: enhancement",
+    "paroxysms": "Headache, palpitations, sweating",
+    "metanephrines": "Metanephrines",
+}
 NOT_AVAILABLE = "not available"
 
 

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from AdrenalClassifierLib.cohort.duplicates import Fingerprint, fingerprint
 from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.imaging.measurements import Measurements, measure
 from AdrenalClassifierLib.imaging.network_input import InputSettings, network_input
+from AdrenalClassifierLib.imaging.radiomics import radiomics
 from AdrenalClassifierLib.patient.record import PatientRecord
 
 Views = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """All that training needs of a lesion's voxels.
+
+    Attributes:
+        views: NetworkInput.views stored as bytes (attenuation -1..1 and mask 0..1 over 0..255): a step of 1.6 HU, well below
+            CT noise, for a quarter of the memory.
+        present: NetworkInput.present.
+        measurements: of this lesion.
+        radiomics: radiomic features by name, None where one is not defined.
+        fingerprint: of the content, the same for the same lesion under another name (``cohort.duplicates``).
+    """
+
+    views: Views
+    present: NDArray[np.float32]
+    measurements: Measurements
+    radiomics: Mapping[str, float | None]
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -24,12 +46,9 @@ class Example:
         patient_id: pseudonym; lesions of one patient never part.
         lesion_id: unique in the cohort.
         malignant: the label under the cohort's label policy.
-        histology: subtype, for stratification and the auxiliary head.
+        histology: subtype, for stratification, the network's second head and the fusion's groups.
         patient: clinical values.
-        measurements: of this lesion.
-        views: NetworkInput.views stored as bytes (attenuation -1..1 and mask 0..1 over 0..255): a step of 1.6 HU, well below
-            CT noise, for a quarter of the memory.
-        present: NetworkInput.present.
+        voxels: what was computed from CT and mask.
     """
 
     patient_id: str
@@ -37,23 +56,18 @@ class Example:
     malignant: bool
     histology: str
     patient: PatientRecord
-    measurements: Measurements
-    views: Views
-    present: NDArray[np.float32]
+    voxels: Voxels
+
+    @property
+    def measurements(self) -> Measurements:
+        """Of this lesion."""
+        return self.voxels.measurements
 
 
-def prepare(
-    lesion: Lesion,
-    patient: PatientRecord,
-    patient_id: str,
-    lesion_id: str,
-    malignant: bool,
-    histology: str,
-    settings: InputSettings,
-) -> Example:
-    """Measure a lesion and compute its network input."""
-    given = network_input(lesion, settings)
-    return Example(patient_id, lesion_id, malignant, histology, patient, measure(lesion), pack(given.views), given.present)
+def voxels_of(lesion: Lesion, settings: InputSettings) -> Voxels:
+    """Measure a lesion and compute its network input and radiomic features."""
+    given, measured = network_input(lesion, settings), measure(lesion)
+    return Voxels(pack(given.views), given.present, measured, radiomics(lesion, measured).values, fingerprint(lesion))
 
 
 def pack(views: NDArray[np.float32]) -> Views:

@@ -9,6 +9,7 @@ import pytest
 
 from AdrenalClassifierLib.errors import BundleError
 from AdrenalClassifierLib.imaging.measurements import measure
+from AdrenalClassifierLib.imaging.radiomics import NAMES
 from AdrenalClassifierLib.model.features import Feature, default_features, feature_value
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
 from AdrenalClassifierLib.patient.parse import record_from_json
@@ -21,7 +22,7 @@ FEATURES = {f.name: f for f in default_features()}
 
 def value(name: str, patient: dict[str, object] | None = None, **measured: object) -> float | None:
     record, _ = record_from_json(patient or {})
-    return feature_value(FEATURES[name], replace(MEASURED, **measured), record)  # type: ignore[arg-type]
+    return feature_value(FEATURES[name], {}, replace(MEASURED, **measured), record)  # type: ignore[arg-type]
 
 
 def test_size_and_attenuation() -> None:
@@ -72,7 +73,10 @@ def test_every_feature_reads_what_exists() -> None:
     variables = load_catalogue().variables
     for feature in default_features():
         for key in feature.inputs:
-            if feature.group == "radiological":
+            if feature.group == "image":
+                assert key in NAMES
+                assert feature.sign == 0
+            elif feature.group == "radiological":
                 assert hasattr(MEASURED, key)
             else:
                 kind = variables[key].kind
@@ -82,6 +86,13 @@ def test_every_feature_reads_what_exists() -> None:
                     assert set(feature.choices) <= {c.value for c in variables[key].choices}
         assert feature.sign in (-1, 0, 1)
     assert len(FEATURES) == len(default_features())
+    # What a lesion has without contrast on average is radiological data, not a feature of the image.
+    assert {f.inputs[0] for f in default_features() if f.group == "image"} == set(NAMES) - {"unenhanced_p90_hu"}
+
+
+def test_an_image_feature_is_the_radiomic_number_itself() -> None:
+    assert feature_value(FEATURES["sphericity"], {"sphericity": 0.8}, MEASURED, PatientRecord({})) == 0.8
+    assert feature_value(FEATURES["sphericity"], {"sphericity": None}, MEASURED, PatientRecord({})) is None
 
 
 def test_features_survive_json_and_unknown_fields_are_refused() -> None:
@@ -92,4 +103,4 @@ def test_features_survive_json_and_unknown_fields_are_refused() -> None:
 
 
 def test_an_empty_record_gives_no_clinical_column() -> None:
-    assert all(feature_value(f, MEASURED, PatientRecord({})) is None for f in default_features() if f.group == "clinical")
+    assert all(feature_value(f, {}, MEASURED, PatientRecord({})) is None for f in default_features() if f.group == "clinical")

@@ -10,6 +10,7 @@ import torch
 
 from AdrenalClassifierLib.imaging.measurements import measure
 from AdrenalClassifierLib.imaging.network_input import network_input
+from AdrenalClassifierLib.imaging.radiomics import radiomics
 from AdrenalClassifierLib.model.encoder import EncoderSettings, build_encoder
 from AdrenalClassifierLib.model.fusion import MODELS
 from AdrenalClassifierLib.model.scoring import Scorer, case_row, predict
@@ -20,6 +21,7 @@ from support.examples import small_lesion
 BUNDLE = untrained_bundle()
 LESION = small_lesion()
 MEASURED = measure(LESION)
+RADIOMICS = radiomics(LESION, MEASURED).values
 FULL = PatientRecord({"age": Quantity(61.0, "=", None, None, ""), "sex": "male", "weight_loss": True})
 
 
@@ -41,7 +43,7 @@ def test_each_member_gives_a_score_and_the_mean_is_the_image_score(scores) -> No
 
 
 def test_contributions_and_intercept_add_up_to_the_logit_of_the_shown_probability(scores) -> None:  # type: ignore[no-untyped-def]
-    for result in predict(BUNDLE, scores, MEASURED, FULL).values():
+    for result in predict(BUNDLE, scores, RADIOMICS, MEASURED, FULL).values():
         total = result.intercept + sum(result.contributions.values())
         assert total == pytest.approx(result.logit, abs=1e-12)
         assert result.probability == pytest.approx(1 / (1 + math.exp(-total)), abs=1e-12)
@@ -49,14 +51,14 @@ def test_contributions_and_intercept_add_up_to_the_logit_of_the_shown_probabilit
 
 
 def test_without_clinical_values_the_models_that_need_them_say_so(scores) -> None:  # type: ignore[no-untyped-def]
-    results = predict(BUNDLE, scores, MEASURED, PatientRecord({}))
+    results = predict(BUNDLE, scores, RADIOMICS, MEASURED, PatientRecord({}))
     assert {m for m in MODELS if results[m].probability is None} == {"image+clinical", "combined"}
     assert results["combined"].reason == "no clinical value was given"
     assert results["combined"].interval is None
 
 
 def test_a_missing_value_is_imputed_by_the_mean_and_flagged_never_zero(scores) -> None:  # type: ignore[no-untyped-def]
-    row = case_row(BUNDLE.features, scores.mean, MEASURED, FULL)
+    row = case_row(BUNDLE.features, scores.mean, RADIOMICS, MEASURED, FULL)
     assert math.isnan(row["dheas"])
     assert row["dheas__missing"] == 1.0
     assert row["age__missing"] == 0.0
