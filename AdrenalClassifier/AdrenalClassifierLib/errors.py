@@ -67,3 +67,7 @@ class MissingDependencyError(AdrenalError):
 
 class OutputError(AdrenalError):
     """A result cannot be written where it was asked for."""
+
+
+class StudyError(AdrenalError):
+    """A reader study does not allow what was asked for, or one of its files was changed."""

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "cohort": "make a synthetic cohort, import a public one, or check a cohort table",
     "train": "train the four models on a cohort and write a bundle",
     "evaluate": "judge a model on a cohort: every figure with its interval, comparisons, curves, a page",
+    "study": "blinded reader studies: create, hand out, collect, analyse",
     "doctor": "versions, device, model checksum, and what is missing",
 }
 DONE, FAULT, BAD_INPUT = 0, 1, 2
