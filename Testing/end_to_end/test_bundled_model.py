@@ -60,6 +60,8 @@ def test_what_the_model_card_claims_of_unseen_cohorts_is_what_was_asked_of_it() 
     assert auc_of["combined"] >= 0.93
     assert found["ceiling"]["models"]["combined"]["auc_ratio"]["value"] >= 0.97
     assert 0.85 <= found["models"]["combined"]["calibration_slope"]["value"] <= 1.15
+    for coverage in found["conformal"]["models"]["combined"]["coverage"].values():
+        assert abs(coverage["value"] - 0.9) <= 0.02
     for rule in found["comparisons"]["rules"]:
         if rule["model"] == "combined":
             assert rule["sensitivity_at_rule_specificity"]["difference"]["low"] > 0
