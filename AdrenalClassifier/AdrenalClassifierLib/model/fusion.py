@@ -111,11 +111,6 @@ class Fusion:
         f = np.einsum("mp,bgp->bmg", z, self.resampled) + self.resampled_bias[:, None, :]
         return np.asarray(self.slope * self._raw(f) + self.shift).ravel()
 
-    def histology(self, row: Mapping[str, float]) -> dict[str, float]:
-        """Probability of each group at the training mix; not calibrated, so it ranks groups rather than measures them."""
-        f = self.bias + self.weights @ self.standardised(row)
-        return dict(zip(self.groups, map(float, softmax(f)), strict=True))
-
     def _raw(self, f: Array) -> Array:
         return np.asarray(logsumexp(f[..., self.malignant], axis=-1) - logsumexp(f[..., ~self.malignant], axis=-1))
 

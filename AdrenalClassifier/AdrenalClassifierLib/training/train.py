@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -159,7 +159,7 @@ def train_ensemble(
 ) -> tuple[Ensemble, EncoderSettings]:
     """The image encoders of all folds and repetitions; arguments as ``train``."""
     subtypes = tuple(sorted({e.histology for e in examples}))
-    encoder = EncoderSettings(**{**settings.encoder.__dict__, "subtypes": subtypes})
+    encoder = replace(settings.encoder, subtypes=subtypes)
     folds = grouped_folds(examples, settings.folds, settings.encoder_repeats, settings.seed)
     ensemble = train_members(
         examples,

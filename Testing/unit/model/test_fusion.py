@@ -26,7 +26,6 @@ def test_the_logit_is_that_of_the_summed_probabilities_of_the_malignant_groups()
     share = softmax(FUSION.bias + FUSION.weights @ FUSION.standardised(row))
     malignant = share[FUSION.malignant].sum()
     assert FUSION.logit(row) == pytest.approx(FUSION.slope * np.log(malignant / (1 - malignant)) + FUSION.shift)
-    assert FUSION.histology(row) == pytest.approx(dict(zip(FUSION.groups, share, strict=True)))
 
 
 @pytest.mark.parametrize("seed", range(5))

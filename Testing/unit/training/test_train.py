@@ -174,16 +174,6 @@ def test_a_bundle_knows_its_lesions_and_what_stands_beside_a_probability(bundle:
     assert bundle.baseline.columns == ("log2_long_axis", "spontaneous_hu", "spontaneous_hu_below_20")
 
 
-def test_the_order_of_the_lesions_changes_nothing(bundle: ModelBundle) -> None:
-    """Preparation sorts by lesion_id; what depends on order must not depend on the table's."""
-    cohort = [planted(60, 0)[n] for n in np.random.default_rng(0).permutation(len(planted(60, 0)))]
-    again = train(sorted(cohort, key=lambda e: e.lesion_id), (), QUICK, WHAT)
-    whole = train(sorted(planted(60, 0), key=lambda e: e.lesion_id), (), QUICK, WHAT)
-    for model in MODELS:
-        for key, value in whole.fusions[model].arrays().items():
-            np.testing.assert_array_equal(again.fusions[model].arrays()[key], value)
-
-
 def test_other_image_models_are_compared_on_the_same_folds() -> None:
     candidates = compare_image_models(planted(30, 0), replace(QUICK, training=TrainingSettings(epochs=2, batch=8)))
     assert [(c["network"], c["handcrafted"]) for c in candidates] == list(CANDIDATES)
