@@ -34,6 +34,7 @@ def test_importing_the_whole_library_does_not_load_torch_or_training_packages() 
     modules = [
         ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__")
         for path in sorted(LIBRARY.rglob("*.py"))
+        if path.relative_to(LIBRARY).parts[0] not in ("desktop", "scene")  # they need 3D Slicer
     ]
     assert len(modules) > 20
     code = (
