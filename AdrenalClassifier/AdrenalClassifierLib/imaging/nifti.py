@@ -69,7 +69,7 @@ def read_nifti(path: Path) -> VolumeFile:
     i, j, k = spatial_sizes(path, fields["sizes"])
     dtype = np.dtype(fields["order"] + TYPES[fields["datatype"]])
     first, size = fields["offset"], check_bytes(path, i * j * k, dtype.itemsize)
-    data = inflate(path, content, first + size, path) if compressed else content
+    data = inflate(path, content, first + size) if compressed else content
     if len(data) < first + size:
         raise damaged(path, f"the header announces {size} bytes of voxels, the file holds {max(len(data) - first, 0)}")
     voxels: NDArray[Any] = np.frombuffer(data, dtype, i * j * k, first).reshape(k, j, i)

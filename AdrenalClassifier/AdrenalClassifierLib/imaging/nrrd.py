@@ -124,21 +124,20 @@ def _voxels(
 ) -> tuple[bytes | NDArray[np.uint8], int]:
     """Bytes that hold the voxels, and where they begin."""
     named = header.fields.get("datafile")
-    source = path
     if named is not None:
         if named.upper().startswith("LIST") or "%" in named:
             raise ImageReadError(f"'{path.name}' keeps its voxels in several files; save it as one .nrrd file.")
         other = path.parent / named
         if not other.is_file():
             raise ImageReadError(f"'{path.name}' keeps its voxels in '{other.name}', which is missing. Put both in one folder.")
-        source, data, first = other, read_bytes(other), 0
+        data, first = read_bytes(other), 0
     else:
         first = header.first
     count, lines = skip
     for _ in range(lines):
         first = data.find(b"\n", first) + 1
     if encoding in ("gzip", "gz"):
-        unpacked = inflate(path, data[first:], size + max(count, 0), source, data.count(b"\n", 0, first))
+        unpacked = inflate(path, data[first:], size + max(count, 0))
         return _part(path, unpacked, 0, count, size)
     if encoding in ("bzip2", "bz2"):
         try:
