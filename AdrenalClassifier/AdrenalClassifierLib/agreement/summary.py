@@ -51,7 +51,8 @@ def summarise(
 
     Args:
         compared: pairs, with their extra values if any.
-        readings: for the list of unmatched cases.
+        readings: for the lists of readings and of unmatched cases, which are empty without; other readings than those compared
+            leave the readers of a consensus numbered instead of named.
         tolerances_mm: as used.
         definitions: of the pairs' extra values, added to those of the metrics.
     """
@@ -176,7 +177,7 @@ def _consensus(compared: Compared, readings: Sequence[Reading]) -> dict[str, Any
         return None
     out = {}
     for case, found in compared.consensuses.items():
-        readers = [r.reader for r in readings if r.session == 1 and case in r.files]
+        readers = _readers(case, len(found.dice), compared, readings)
         out[case] = {
             "volume_ml": float(found.mask.sum()) * found.geometry.voxel_volume_mm3 / 1000,
             "all_readers_ml": float((found.count == len(found.dice)).sum()) * found.geometry.voxel_volume_mm3 / 1000,
@@ -187,6 +188,18 @@ def _consensus(compared: Compared, readings: Sequence[Reading]) -> dict[str, Any
             ],
         }
     return {"method": "STAPLE (Warfield 2004) on the readers' joint box with one voxel around it, threshold 0.5", "cases": out}
+
+
+def _readers(case: str, count: int, compared: Compared, readings: Sequence[Reading]) -> list[str]:
+    """Names of the readers whose first masks made up the consensus of a case, in its order.
+
+    Without the readings they are those of the case's pairs, which stand in the same order; numbers where pairs were left out.
+    """
+    names = [r.reader for r in readings if r.session == 1 and case in r.files]
+    if not readings:
+        pairs = [p for p in compared.pairs if p.case == case and p.kind == "inter" and p.session_a == p.session_b == 1]
+        names = list(dict.fromkeys(name for pair in pairs for name in (pair.reader_a, pair.reader_b)))
+    return names if len(names) == count else [f"reader {n}" for n in range(1, count + 1)]
 
 
 COLUMNS = ("case", "kind", "reader_a", "session_a", "reader_b", "session_b", "metric", "value", "unit", "undefined")

@@ -173,6 +173,20 @@ def test_the_agreement_map_counts_readers_and_staple_finds_the_majority() -> Non
     assert found.sensitivity[3] == pytest.approx((masks[0] & masks[3]).sum() / masks[0].sum(), abs=0.02)
 
 
+def test_a_summary_without_the_readings_names_the_readers_of_each_consensus(folders: list[Path]) -> None:
+    (folders[1] / "case5.nrrd").unlink()  # two readers are left: no consensus
+    readings = readings_of(folders, ["a", "b", "c", "a"])
+    compared = compare_many(readings)
+    alone, known = summarise(compared), summarise(compared, readings)
+    assert [r["reader"] for r in alone["consensus"]["cases"]["case0"]["readers"]] == ["a", "b", "c"]
+    assert list(alone["consensus"]["cases"]) == [f"case{n}" for n in range(5)]
+    assert (alone["readings"], alone["unmatched"]) == ([], {})
+    for part in ("consensus", "inter", "intra", "n_cases"):
+        assert alone[part] == known[part]
+    few = summarise(replace(compared, pairs=compared.pairs[:1]))  # pairs were left out: who is who is no longer known
+    assert [r["reader"] for r in few["consensus"]["cases"]["case0"]["readers"]] == ["reader 1", "reader 2", "reader 3"]
+
+
 def test_a_consensus_does_not_depend_on_empty_space() -> None:
     masks = [ball(6), ball(7), ball(6, 1.8)]
     grid = GRID.crop((-5, -5, -5), tuple(n + 5 for n in GRID.shape))  # type: ignore[arg-type]
