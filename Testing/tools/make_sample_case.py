@@ -16,8 +16,8 @@ import numpy as np
 
 from AdrenalClassifierLib.cohort.synthetic.case import draw_cohort
 from AdrenalClassifierLib.cohort.synthetic.insert import insert_lesion
-from AdrenalClassifierLib.cohort.synthetic.nifti import write_nifti
 from AdrenalClassifierLib.files import write_json
+from AdrenalClassifierLib.imaging.nifti_writer import write_nifti
 from AdrenalClassifierLib.imaging.read import read_ct, read_mask
 
 SEED, NUMBER = 107, 263  # a right-sided adrenocortical carcinoma of a cohort that no shipped model was trained on

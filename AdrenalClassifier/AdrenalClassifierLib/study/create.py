@@ -14,11 +14,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from AdrenalClassifierLib.cohort.synthetic.nifti import write_nifti
 from AdrenalClassifierLib.errors import AdrenalError, OutputError, StudyError
 from AdrenalClassifierLib.files import TEMPORARY, sha256_of, write_text
 from AdrenalClassifierLib.imaging.geometry import Geometry
 from AdrenalClassifierLib.imaging.images import Segment
+from AdrenalClassifierLib.imaging.nifti_writer import write_nifti
 from AdrenalClassifierLib.imaging.resample import boxed, resample_mask
 from AdrenalClassifierLib.progress import Progress, silent
 from AdrenalClassifierLib.study import codes, manifest

@@ -16,12 +16,12 @@ from AdrenalClassifierLib.cohort.columns import USERS_OWN, own_columns, phase_co
 from AdrenalClassifierLib.cohort.synthetic.backgrounds import Background, choose_background, list_backgrounds, render_on
 from AdrenalClassifierLib.cohort.synthetic.case import SyntheticCase, draw_cohort, rows_of
 from AdrenalClassifierLib.cohort.synthetic.dicom import write_series
-from AdrenalClassifierLib.cohort.synthetic.nifti import write_nifti
 from AdrenalClassifierLib.cohort.synthetic.posterior import malignancy_probability
 from AdrenalClassifierLib.cohort.synthetic.render import render_case
 from AdrenalClassifierLib.errors import CohortError, OutputError
 from AdrenalClassifierLib.files import write_json, write_text
 from AdrenalClassifierLib.imaging.images import Phase
+from AdrenalClassifierLib.imaging.nifti_writer import write_nifti
 from AdrenalClassifierLib.lifeline import end_with_parent
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
 from AdrenalClassifierLib.progress import Progress, silent

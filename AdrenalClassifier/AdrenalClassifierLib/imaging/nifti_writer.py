@@ -1,4 +1,4 @@
-"""Synthetic volumes as NIfTI files that say SYNTHETIC in their header and are the same bytes every time."""
+"""Volumes as NIfTI files that are the same bytes every time, with a text in their header."""
 
 from __future__ import annotations
 
