@@ -5,157 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from AdrenalClassifierLib.assessment_data import Assessment, Provenance
 from AdrenalClassifierLib.errors import MissingDependencyError
 from AdrenalClassifierLib.files import write_json
-from AdrenalClassifierLib.guidelines.evaluate import Verdict, evaluate, guideline_inputs
-from AdrenalClassifierLib.imaging.images import Side
+from AdrenalClassifierLib.guidelines.evaluate import evaluate, guideline_inputs
 from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.imaging.measurements import Measurements, measure
 from AdrenalClassifierLib.imaging.radiomics import FEATURES
 from AdrenalClassifierLib.model.bundle import ModelBundle, load_bundle
-from AdrenalClassifierLib.model.conformal import ConformalSet
 from AdrenalClassifierLib.model.device import DeviceName, require_torch
 from AdrenalClassifierLib.model.features import NETWORK
-from AdrenalClassifierLib.model.fusion import MODELS, ModelName
-from AdrenalClassifierLib.model.plausible import WhatIf
+from AdrenalClassifierLib.model.fusion import MODELS
 from AdrenalClassifierLib.model.prediction import Options, Prediction, Predictor
-from AdrenalClassifierLib.model.prevalence import PriorShift
-from AdrenalClassifierLib.model.saliency import SaliencyMap
 from AdrenalClassifierLib.model.scoring import ModelResult
-from AdrenalClassifierLib.model.validity import Finding, is_outside, validity
+from AdrenalClassifierLib.model.validity import validity
 from AdrenalClassifierLib.notices import Notice
 from AdrenalClassifierLib.patient.record import PatientRecord
 from AdrenalClassifierLib.resources import DEFAULT_MODEL, resource
 from AdrenalClassifierLib.version import __version__
 
-SCHEMA_VERSION = 2
+__all__ = ["WHAT_IFS", "Assessment", "Assessor", "Provenance", "assess", "fingerprint", "write_assessments"]
+
 WHAT_IFS = 3
 """How many missing values an assessment tells more of."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a result came from. ``input_sha256`` is a fingerprint of voxels, mask, grid, phases and patient values."""
-
-    software_version: str
-    model_name: str | None
-    model_version: str | None
-    weights_sha256: str | None
-    input_sha256: str
-    device: str | None
-    created: str
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """All that is said of one lesion. Immutable; stale as soon as CT, mask or a value changes (see ``input_sha256``).
-
-    Attributes:
-        lesion_id: of the lesion.
-        side: of the lesion.
-        statement: must be shown wherever the probability is.
-        models: the four models; each has a probability with interval, or a reason why not.
-        shown: the model whose probability is shown, None when none could be computed.
-        measurements: of the lesion.
-        guidelines: one verdict a rule set.
-        warnings: remarks on the inputs.
-        missing: catalogue keys of patient values that the model uses and that were not given.
-        provenance: versions, checksums, time.
-        inputs: what stands beside each contribution: the measured number or the text that was entered, None where missing.
-        validity: why the model may not hold for this lesion; when any finding is ``outside``, no model has a probability unless
-            it was asked for.
-        prior: the prevalence for which all probabilities hold, None without a model.
-        conformal: the conformal set of every model that has a probability.
-        what_if: the missing values over whose plausible range the probability would move farthest.
-        saliency: what the network used in the image, where it was asked for.
-        saliency_file: name of the file that holds it beside assessment.json, None when it was not written.
-    """
-
-    lesion_id: str
-    side: Side
-    statement: str | None
-    models: Mapping[ModelName, ModelResult]
-    shown: ModelName | None
-    measurements: Measurements
-    guidelines: tuple[Verdict, ...]
-    warnings: tuple[Notice, ...]
-    missing: tuple[str, ...]
-    provenance: Provenance
-    inputs: Mapping[str, Any]
-    validity: tuple[Finding, ...] = ()
-    prior: PriorShift | None = None
-    conformal: Mapping[ModelName, ConformalSet] = field(default_factory=dict)
-    what_if: tuple[WhatIf, ...] = ()
-    saliency: SaliencyMap | None = None
-    saliency_file: str | None = None
-
-    @property
-    def result(self) -> ModelResult | None:
-        """Result of the model that is shown."""
-        return None if self.shown is None else self.models[self.shown]
-
-    @property
-    def conformal_set(self) -> ConformalSet | None:
-        """Conformal set of the model that is shown."""
-        return None if self.shown is None else self.conformal.get(self.shown)
-
-    @property
-    def outside(self) -> bool:
-        """Whether the lesion is outside the validated range, be the probability shown or not."""
-        return is_outside(self.validity)
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of assessment.json (DESIGN section 8).
-
-        ``baseline_log_odds``, all contributions and the prevalence's ``log_odds`` add up to the log-odds of ``probability``.
-        """
-        result = self.result
-        contributions = (
-            []
-            if result is None or result.contributions is None
-            else [
-                {"input": name, "value": self.inputs.get(name), "log_odds": part}
-                for name, part in sorted(result.contributions.items(), key=lambda item: -abs(item[1]))
-            ]
-        )
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "lesion_id": self.lesion_id,
-            "side": self.side,
-            "statement": self.statement,
-            "probability": None if result is None else result.probability,
-            "interval": None if result is None or result.interval is None else list(result.interval),
-            "model": self.shown,
-            "models": {name: _model_json(item, self.conformal.get(name)) for name, item in self.models.items()},
-            "conformal_set": None if self.conformal_set is None else self.conformal_set.to_json(),
-            "prevalence": None if self.prior is None else self.prior.to_json(),
-            "contributions": contributions,
-            "baseline_log_odds": None if result is None else result.intercept,
-            "what_if": [item.to_json() for item in self.what_if],
-            "validity": {"outside": self.outside, "findings": [finding.to_json() for finding in self.validity]},
-            "saliency": None if self.saliency is None else {"file": self.saliency_file, **self.saliency.to_json()},
-            "measurements": self.measurements.to_json(),
-            "guidelines": [verdict.to_json() for verdict in self.guidelines],
-            "warnings": [{"code": notice.code, "text": notice.text} for notice in self.warnings],
-            "missing": list(self.missing),
-            "provenance": dict(self.provenance.__dict__),
-        }
-
-
-def _model_json(result: ModelResult, conformal: ConformalSet | None) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "probability": result.probability,
-        "interval": None if result.interval is None else list(result.interval),
-        "reason": result.reason,
-    }
-    return out if conformal is None else {**out, "conformal_set": conformal.to_json()}
 
 
 class Assessor:

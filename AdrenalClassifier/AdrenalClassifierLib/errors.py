@@ -4,6 +4,9 @@ Hosts show ``str(error)`` as it is: a dialog in Slicer, a message in the page, o
 A message never carries a patient's name, identifier or date, and names a file by its last path component only.
 """
 
+import traceback
+from pathlib import Path
+
 
 class AdrenalError(Exception):
     """Base of every error that the user can mend. ``str()`` is one sentence for the user."""
@@ -71,3 +74,14 @@ class OutputError(AdrenalError):
 
 class StudyError(AdrenalError):
     """A reader study does not allow what was asked for, or one of its files was changed."""
+
+
+DETAIL_LINES = 12
+"""Places of a fault that are named."""
+
+
+def places(error: BaseException) -> str:
+    """Where an error arose, without folders and without its message, which might hold what a user typed."""
+    frames = traceback.extract_tb(error.__traceback__)[-DETAIL_LINES:]
+    lines = [f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}" for frame in frames]
+    return "\n".join([*lines, type(error).__name__])

@@ -102,6 +102,13 @@ class Performance:
         out = {k: v for k, v in self.__dict__.items() if k != "source" and v not in (None, "")}
         return {**out, "source": self.source.text, "tag": self.source.tag}
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Performance:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        left_out = {"low": None, "high": None, "interval": "", "count": None, "of": None, "note": ""}
+        given = {name: part for name, part in value.items() if name not in ("source", "tag")}
+        return Performance(**{**left_out, **given}, source=Source(value["source"], value["tag"]))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -204,6 +211,13 @@ class Verdict:
             "performance": [item.to_json() for item in self.performance],
             "unsourced": list(self.unsourced),
         }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Verdict:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        lists = {name: tuple(value[name]) for name in ("possible", "missing", "unsourced")}
+        performance = tuple(Performance.from_json(item) for item in value["performance"])
+        return Verdict(**{**value, **lists, "inputs": dict(value["inputs"]), "performance": performance})
 
 
 @cache

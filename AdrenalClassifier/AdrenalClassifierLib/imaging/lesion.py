@@ -193,6 +193,9 @@ def _on_ct_grid(
 def _share_outside(
     own: Geometry, mask: NDArray[np.bool_], drawn: tuple[tuple[int, int, int], tuple[int, int, int]], grid: Geometry
 ) -> float:
+    reach = np.abs(grid.to_index(own.corners()) + 0.5 - np.asarray(grid.shape) / 2)
+    if (reach <= np.asarray(grid.shape) / 2 + 1e-3).all():
+        return 0.0  # the whole box lies inside
     index = grid.to_index(own.to_world(np.argwhere(boxed(mask, *drawn))))
     beyond = ((index < -0.5 - 1e-3) | (index > np.asarray(grid.shape) - 0.5 + 1e-3)).any(axis=1)
     return float(beyond.mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -96,6 +96,12 @@ class Measurements:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON in full precision: None becomes null, points become lists; no NaN. Without ``notices``."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "notices"}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Measurements:
+        """Inverse of ``to_json``, without ``notices``. Raises KeyError, TypeError or ValueError for an object that is none."""
+        ends = {name: _ends(value[name]) for name in value if name.endswith("_ends_mm")}
+        return Measurements(**{**value, **ends})
 
 
 def measure(lesion: Lesion) -> Measurements:
@@ -223,3 +229,8 @@ def _phase_notices(phase: Phase, tissue_phase: Phase) -> Iterable[Notice]:
 
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _ends(value: Any) -> Ends:
+    (a, b, c), (d, e, f) = value
+    return (a, b, c), (d, e, f)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from AdrenalClassifierLib.imaging.geometry import Geometry
 
+SAME_LATTICE_VOXELS = 0.25
+"""Centres of two grids that lie closer together than this are each other's nearest, whatever the rounding (the bound is 0.5)."""
+
 
 def to_sitk(array: NDArray[Any], geometry: Geometry) -> sitk.Image:
     """A SimpleITK image with the voxels of ``array`` (k, j, i) and its place in the patient; bool becomes uint8."""
@@ -49,6 +52,10 @@ def index_box(geometry: Geometry, world: NDArray[np.float64], margin: int) -> tu
 def boxed(array: NDArray[Any], start: tuple[int, int, int], stop: tuple[int, int, int]) -> NDArray[Any]:
     """``array`` between two corners (a view)."""
     return array[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]]
+
+
+def _box(low: NDArray[np.int_], high: NDArray[np.int_]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    return (int(low[0]), int(low[1]), int(low[2])), (int(high[0]), int(high[1]), int(high[2]))
 
 
 def resample_linear(array: NDArray[Any], geometry: Geometry, target: Geometry, outside: float | None) -> NDArray[np.float32]:
@@ -105,6 +112,14 @@ def resample_mask(mask: NDArray[np.bool_], geometry: Geometry, target: Geometry)
     # index in the mask = base + k * step_k + j * step_j + i * step_i
     step = np.linalg.inv(geometry.matrix) @ target.matrix
     base = geometry.to_index(target.to_world(np.asarray(start)))
+    size = np.subtract(stop, start)
+    whole = np.rint(base).astype(int)
+    if float((np.abs(base - whole) + np.abs(step - np.eye(3)) @ size).max()) < SAME_LATTICE_VOXELS:
+        # One lattice, as with every mask that was drawn on the scan: what lies nearest is known without looking voxel by voxel.
+        low, high = np.maximum(-whole, 0), np.minimum(size, np.asarray(mask.shape) - whole)
+        if (high > low).all():
+            boxed(out, *_box(low + start, high + start))[:] = boxed(mask, *_box(low + whole, high + whole))
+        return out
     inside = np.ones(tuple(b - a for a, b in zip(start, stop, strict=True)), bool)
     index = []
     for axis in range(3):

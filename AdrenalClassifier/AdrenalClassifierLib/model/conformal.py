@@ -55,6 +55,13 @@ class ConformalSet:
         """Plain JSON object."""
         return {"set": self.name, "level": self.level, "reason": self.reason}
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> ConformalSet:
+        """Inverse of ``to_json``. Raises KeyError, TypeError or ValueError for an object that is none."""
+        if value["set"] not in SETS:
+            raise ValueError("unknown conformal set")
+        return ConformalSet(value["set"], value["level"], value["reason"])
+
 
 @dataclass(frozen=True, eq=False)
 class ConformalScores:

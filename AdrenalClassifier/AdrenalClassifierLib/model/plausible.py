@@ -79,6 +79,11 @@ class Point:
         """Plain JSON object."""
         return {"value": self.value, "times_upper_limit": self.ratio, "probability": self.probability}
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Point:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        return Point(value["value"], value["times_upper_limit"], value["probability"])
+
 
 @dataclass(frozen=True)
 class WhatIf:
@@ -112,6 +117,13 @@ class WhatIf:
             "lowest": self.lowest.to_json(),
             "highest": self.highest.to_json(),
         }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> WhatIf:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        return WhatIf(
+            value["input"], value["unit"], value["model"], Point.from_json(value["lowest"]), Point.from_json(value["highest"])
+        )
 
 
 def plausible_ranges(

@@ -78,6 +78,11 @@ class PriorShift:
         """Plain JSON object."""
         return {"setting": self.setting, "value": self.value, "training": self.training, "log_odds": self.log_odds}
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> PriorShift:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        return PriorShift(value["setting"], value["value"], value["training"])
+
 
 def parse_prevalence(text: str) -> Prevalence:
     """``training``, ``incidentaloma``, ``surgical``, ``8%``, ``8 %`` or ``0.08`` as a prevalence.

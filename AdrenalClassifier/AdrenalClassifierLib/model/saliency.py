@@ -16,7 +16,7 @@ The map shows what the network used; it does not show where a tumour is malignan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,21 @@ class SaliencyMap:
             "lowest": float(self.values.min()),
             "highest": float(self.values.max()),
             "whole_structure_log_odds": self.logit - self.uniform_logit,
+            "log_odds": self.logit,
+            "uniform_log_odds": self.uniform_logit,
+            "attributed_log_odds": self.attributed,
         }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any], values: NDArray[np.float32]) -> SaliencyMap:
+        """The map of which ``to_json`` told, with its ``values``. Raises KeyError or TypeError for an object that is none."""
+        return SaliencyMap(
+            np.asarray(values, np.float32),
+            value["grain_mm"],
+            value["log_odds"],
+            value["uniform_log_odds"],
+            value["attributed_log_odds"],
+        )
 
 
 def saliency_map(

@@ -62,6 +62,11 @@ class Finding:
         """Plain JSON object."""
         return dict(self.__dict__)
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Finding:
+        """Inverse of ``to_json``. Raises KeyError or TypeError for an object that is none."""
+        return Finding(value["code"], value["text"], value["severity"])
+
 
 @dataclass(frozen=True)
 class ValidityReference:

@@ -11,6 +11,7 @@ from AdrenalClassifierLib.files import write_text
 from AdrenalClassifierLib.guidelines.verdict import Verdict
 from AdrenalClassifierLib.imaging.lesion import Lesion
 from AdrenalClassifierLib.model.fusion import MODELS
+from AdrenalClassifierLib.report.contributions import Bar, contributions
 from AdrenalClassifierLib.report.pictures import Picture, lesion_pictures, saliency_scale
 from AdrenalClassifierLib.report.sentences import (
     HOW_TO_SHOW,
@@ -22,7 +23,6 @@ from AdrenalClassifierLib.report.sentences import (
     prevalence_sentence,
     remarks,
     saliency_sentences,
-    share,
     what_if_sentences,
 )
 from AdrenalClassifierLib.report.wording import (
@@ -30,15 +30,12 @@ from AdrenalClassifierLib.report.wording import (
     QUESTION_LABELS,
     by_guideline,
     input_label,
-    input_value,
     measurement_rows,
-    number,
     percent,
     published,
 )
 
 _STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-CONTRIBUTIONS_SHOWN = 12
 
 
 def write_page(path: Path, cases: Sequence[tuple[Assessment, Lesion]]) -> None:
@@ -183,36 +180,20 @@ def _models(assessment: Assessment) -> str:
 
 
 def _contributions(assessment: Assessment) -> str:
-    result = assessment.result
-    if result is None or result.contributions is None or result.intercept is None or result.logit is None:
+    found = contributions(assessment)
+    if found is None:
         return ""
-    ranked = sorted(result.contributions.items(), key=lambda item: -abs(item[1]))
-    shown = [(name, part) for name, part in ranked[:CONTRIBUTIONS_SHOWN] if abs(part) >= 0.005]
-    prior = assessment.prior.log_odds if assessment.prior else 0.0
-    rest = result.logit - result.intercept - prior - sum(part for _, part in shown)
-    widest = max([abs(part) for _, part in shown] + [abs(rest), abs(prior), 0.1])
-    rows = [_bar(input_label(name), input_value(name, assessment.inputs.get(name)), part, widest) for name, part in shown]
-    if len(ranked) > len(shown):
-        rows.append(_bar(f"All other inputs ({len(ranked) - len(shown)})", "", rest, widest))
-    if assessment.prior and prior:
-        text = f"{share(assessment.prior.value)} instead of {share(assessment.prior.training)}"
-        rows.append(_bar("Prevalence", text, prior, widest))
-    note = (
-        "Log-odds added to the average case of the training cohort "
-        f"({number(result.intercept, 2)}); together they give {number(result.logit, 2)}. Right (orange) speaks for malignancy, "
-        "left (blue) against. A missing value can contribute, because tests are not ordered at random."
-    )
-    return f"<table class=bars><tbody>{''.join(rows)}</tbody></table><p class=note>{note}</p>"
+    rows = "".join(_bar(bar, found.widest) for bar in found.bars)
+    return f"<table class=bars><tbody>{rows}</tbody></table><p class=note>{found.note}</p>"
 
 
-def _bar(label: str, value: str, part: float, widest: float) -> str:
-    width = 50 * abs(part) / widest
-    side = f"left:50%;width:{width:.1f}%" if part >= 0 else f"left:{50 - width:.1f}%;width:{width:.1f}%"
-    cls = "for" if part >= 0 else "against"
-    sign = "+" if part >= 0 else ""
+def _bar(bar: Bar, widest: float) -> str:
+    width = 50 * abs(bar.log_odds) / widest
+    side = f"left:50%;width:{width:.1f}%" if bar.log_odds >= 0 else f"left:{50 - width:.1f}%;width:{width:.1f}%"
+    cls = "for" if bar.log_odds >= 0 else "against"
     return (
-        f"<tr><th scope=row>{escape(label)}<small>{escape(value)}</small></th>"
-        f'<td class=track><i class={cls} style="{side}"></i></td><td class=figure>{sign}{number(part, 2)}</td></tr>'
+        f"<tr><th scope=row>{escape(bar.label)}<small>{escape(bar.value)}</small></th>"
+        f'<td class=track><i class={cls} style="{side}"></i></td><td class=figure>{bar.figure}</td></tr>'
     )
 
 

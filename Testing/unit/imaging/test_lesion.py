@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from AdrenalClassifierLib.errors import GeometryError, MaskError
-from AdrenalClassifierLib.imaging.geometry import identity
+from AdrenalClassifierLib.imaging.geometry import Geometry, identity
 from AdrenalClassifierLib.imaging.images import CtImage
 from AdrenalClassifierLib.imaging.lesion import LEAST_EXTENT_MM, MARGIN_MM, extract_lesions
+from AdrenalClassifierLib.imaging.resample import resample_mask
 from AdrenalClassifierLib.notices import Notice
 from support.grids import arrangements, ellipsoid, oblique_grid, phantom, rearranged, segment
 
@@ -185,3 +188,31 @@ def test_padding_is_remarked_on_only_inside_the_outline() -> None:
     assert codes(extract_lesions(beside, [segment(BALL, GRID)])[0]) == set()
     hu[tuple(np.argwhere(BALL)[0])] = -1024
     assert codes(extract_lesions(beside, [segment(BALL, GRID)])[0]) == {"padding_replaced"}
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (-9, 4, 3), (25, -6, 70), (-20, 30, -15)])
+@pytest.mark.parametrize("noise", [0.0, 0.04])
+def test_a_mask_on_the_lattice_of_the_target_is_moved_by_whole_voxels(shift: tuple[int, int, int], noise: float) -> None:
+    """Against scipy's own nearest neighbour, for boxes that lie within, across and around the target."""
+    grid = oblique_grid((24, 30, 28), (2.0, 0.8, 0.9), (-11.0, 4.0, 90.0), False)
+    mask = np.random.default_rng(3).random((20, 26, 40)) < 0.3
+    place = grid.to_world(np.asarray(shift) + noise)
+    own = Geometry((20, 26, 40), grid.spacing, grid.axes, (float(place[0]), float(place[1]), float(place[2])))
+    index = np.moveaxis(own.to_index(grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1))), -1, 0)
+    expected = ndimage.map_coordinates(mask.astype(np.uint8), np.rint(index), order=0, cval=0) > 0
+    found = resample_mask(mask, own, grid)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_lesion_of_twelve_centimetres_drawn_on_the_scan_is_cut_out_within_a_slot() -> None:
+    grid = identity((300, 400, 400), (1.0, 0.7, 0.7))
+    own = grid.crop((100, 100, 100), (220, 271, 271))
+    mask = ellipsoid(own, (129.5, 129.5, 159.5), (59.0, 59.0, 59.0))
+    ct = CtImage(np.full(grid.shape, 40, np.int16), grid, "portal")
+    times = []
+    for _ in range(3):
+        start = time.thread_time()
+        (lesion,) = extract_lesions(ct, [segment(mask, own)])
+        times.append(time.thread_time() - start)
+    assert lesion.mask.sum() == mask.sum() > 1_700_000
+    assert min(times) < 0.15  # 0.07 s here; looking up every voxel takes 0.4 s
