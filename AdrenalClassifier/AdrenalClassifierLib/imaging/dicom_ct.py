@@ -118,7 +118,7 @@ def _planes(headers: Sequence[Header]) -> Iterable[Plane]:
     """HU and padding of every slice, in the order of ``headers``, decoded a few at a time."""
     if headers[0].frame is not None:
         with quiet_itk():
-            frames = _decode(headers[0])
+            frames = decode_hu(headers[0])
         if frames.shape != (len(headers), *headers[0].size):
             raise ImageReadError(f"The DICOM file '{headers[0].path.name}' holds other frames than its header says.")
         return ((frames[h.frame], _padding(frames[h.frame], h)) for h in headers if h.frame is not None)
@@ -127,7 +127,7 @@ def _planes(headers: Sequence[Header]) -> Iterable[Plane]:
 
 def _single_frames(headers: Sequence[Header]) -> Iterator[Plane]:
     def one(header: Header) -> Plane:
-        plane = _decode(header)
+        plane = decode_hu(header)
         if plane.shape != (1, *header.size):
             raise _unreadable(header)
         return plane[0], _padding(plane[0], header)
@@ -136,8 +136,8 @@ def _single_frames(headers: Sequence[Header]) -> Iterator[Plane]:
         yield from pool.map(one, headers)
 
 
-def _decode(header: Header) -> NDArray[Any]:
-    """Pixels of one file in HU, shape (frames, rows, columns)."""
+def decode_hu(header: Header) -> NDArray[Any]:
+    """Pixels of one file in HU, shape (frames, rows, columns). Raises ImageReadError."""
     try:
         image = read_itk(header.path, "GDCMImageIO")
     except RuntimeError as error:
