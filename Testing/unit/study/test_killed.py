@@ -27,9 +27,12 @@ def test_twenty_kills_lose_nothing() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_the_check_notices_a_loss() -> None:
-    """The same run with a writer that forgets: autosaves that are acknowledged but not written."""
+    """The same run with a writer that forgets: autosaves that are acknowledged but not written.
+
+    It ends at the first loss, after a few kills as a rule; the moments are random, so it may take more.
+    """
     code = (
-        f"import sys; sys.argv = ['x', '--times', '10', '--seed', '4']; sys.path.insert(0, {str(TOOL.parent)!r})\n"
+        f"import sys; sys.argv = ['x', '--times', '200', '--seed', '4']; sys.path.insert(0, {str(TOOL.parent)!r})\n"
         "import kill_reader\n"
         "kill_reader.work.autosave = lambda *words: None\n"
         "sys.exit(kill_reader.main())"
