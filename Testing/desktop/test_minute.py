@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gc
 import json
@@ -115,9 +116,13 @@ def minute(host: Host, module: Any, tmp_path: Path) -> Minute:
 
 
 def workers() -> list[psutil.Process]:
-    """Processes of ours that run; those that have ended and wait to be noticed do not count."""
-    found = psutil.Process().children(recursive=True)
-    return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+    """Worker processes of ours that run; those that have ended and wait to be noticed do not count."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if child.status() != psutil.STATUS_ZOMBIE and "AdrenalClassifierLib.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def ours() -> list[str]:
