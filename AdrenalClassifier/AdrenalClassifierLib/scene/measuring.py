@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +178,9 @@ class Measuring:
         self._asked = None
         if key == self._key(segment_id):
             notices = tuple(Notice(item["code"], item["text"]) for item in answer["notices"])
+            values = replace(Measurements.from_json(answer["measurements"]), notices=notices)
             core = None if answer["core"] is None else (read_values(Path(answer["core"])), grid)
-            self._keep(segment_id, _Lesion(key, measurements_of(answer["measurements"], notices), notices, None, core))
+            self._keep(segment_id, _Lesion(key, values, notices, None, core))
         self._wait(0)
 
     def _failed(self, segment_id: str, key: str | None, failure: Failure) -> None:
@@ -194,13 +195,3 @@ class Measuring:
         if segment_id in self._case.segment_ids():
             self._lesions[segment_id] = lesion
             self._told(segment_id, lesion.values)
-
-
-def measurements_of(stored: Mapping[str, Any], notices: tuple[Notice, ...] = ()) -> Measurements:
-    """Measurements from what ``Measurements.to_json`` gave."""
-    values = {f.name: _tuples(stored[f.name]) for f in fields(Measurements) if f.name != "notices"}
-    return Measurements(**values, notices=notices)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
