@@ -24,10 +24,7 @@ from AdrenalClassifierLib.report.sentences import (
     saliency_sentences,
     what_if_sentences,
 )
-from AdrenalClassifierLib.report.wording import MODEL_LABELS, input_label, percent
-
-RESEARCH_ONLY = "For research use only. Not a medical device."
-"""Said where there is no model that could say it."""
+from AdrenalClassifierLib.report.wording import MODEL_LABELS, RESEARCH_ONLY, input_label, percent
 
 
 class ResultView:

@@ -29,12 +29,10 @@ from AdrenalClassifierLib.report.dicom_seg_object import (
 )
 from AdrenalClassifierLib.report.dicom_source import Source
 from AdrenalClassifierLib.report.sentences import remarks
-from AdrenalClassifierLib.report.wording import MODEL_LABELS
+from AdrenalClassifierLib.report.wording import MODEL_LABELS, RESEARCH_ONLY
 from AdrenalClassifierLib.version import __version__
 
 SCHEME = "99ADRENAL"
-RESEARCH_ONLY = "For research use only. Not a medical device."
-"""Stands where no model was there to give its statement."""
 DEVICE_UID = "2.25.310946170733297219713108318216529461361"
 """Names this software as the observer in every report; a random UUID in the form of PS3.5 B.2."""
 

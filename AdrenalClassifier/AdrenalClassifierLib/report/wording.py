@@ -9,6 +9,8 @@ from AdrenalClassifierLib.imaging.measurements import Measurements
 from AdrenalClassifierLib.model.fusion import ModelName
 from AdrenalClassifierLib.patient.catalogue import load_catalogue
 
+RESEARCH_ONLY = "For research use only. Not a medical device."
+"""Stands where no model was there to give its statement."""
 MODEL_LABELS: Mapping[ModelName, str] = {
     "image": "Image",
     "image+radiological": "Image + radiological data",
