@@ -16,7 +16,7 @@ from AdrenalClassifierLib.desktop.segment_panel import PALETTE, SegmentPanel
 from AdrenalClassifierLib.scene.session import Session
 from standin import LIBRARY, doors, pythonqt
 from standin.plugin import Host, import_scene
-from support.scene_cases import GRIDS, SPACING, add_ct, body
+from support.scene_cases import GRIDS, SPACING, add_ct, body, under_patient
 from support.session_case import CENTRES, RADII, Work
 
 import qt  # isort: skip
@@ -469,6 +469,23 @@ def test_a_scene_that_is_added_takes_nothing_away(host: Host, work: Work, show: 
     assert host.child(panels[0].widget, "ctSelector").currentNode() is ct
     assert host.child(panels[1].widget, "segmentationSelector").currentNode() is segmentation
     assert session.lesions == lesions
+
+
+def test_the_ct_of_another_patient_is_not_taken_into_a_case_that_has_begun(
+    host: Host, work: Work, show: Callable[..., Any]
+) -> None:
+    work.ready()
+    other = add_ct(host.scene, name="Other")
+    under_patient(host.scene, "Doe^Jane", work.session.ct)
+    under_patient(host.scene, "Roe^Richard", other)
+    panel = show(CtPanel, work.session, lambda: None)
+    selector, before = host.child(panel.widget, "ctSelector"), work.session.ct
+    doors.pick(selector, other)
+    (sentence,) = host.shown.texts("error")
+    assert "Begin the next case first" in sentence
+    assert work.session.ct is before
+    assert selector.currentNode() is before
+    host.picture(panel.widget, "ct_of_another_patient")
 
 
 def test_when_the_ct_is_deleted_no_other_volume_takes_its_place(host: Host, work: Work, show: Callable[..., Any]) -> None:

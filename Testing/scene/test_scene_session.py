@@ -21,7 +21,7 @@ from AdrenalClassifierLib.scene.masks import COLOURS, lesion_number
 from AdrenalClassifierLib.scene.overlays import role
 from AdrenalClassifierLib.scene.ports import DIED, Failure
 from AdrenalClassifierLib.scene.volumes import OWN, nodes_of
-from support.scene_cases import GRIDS, vtk_matrix
+from support.scene_cases import GRIDS, under_patient, vtk_matrix
 from support.session_case import CENTRES, RADII, Work
 
 
@@ -536,21 +536,12 @@ def test_a_colour_that_somebody_chose_for_a_classified_lesion_stays(work: Work) 
     assert data.GetSegment(second).GetColor() == pytest.approx(own)
 
 
-def _patient(scene: Any, name: str, *volumes: Any) -> None:
-    """Volumes under a patient and a study, as the application puts what it loads from DICOM."""
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    patient = tree.CreateSubjectItem(tree.GetSceneItemID(), name)
-    study = tree.CreateStudyItem(patient, "Study")
-    for volume in volumes:
-        tree.CreateItem(study, volume)
-
-
 def test_a_further_phase_of_another_patient_is_refused(work: Work, scene: Any) -> None:
     work.ready()
     session = work.session
     other, same, nobody, theirs = (work.add_ct() for _ in range(4))
-    _patient(scene, "Doe^Jane", session.ct, same)
-    _patient(scene, "Roe^Richard", other, theirs)
+    under_patient(scene, "Doe^Jane", session.ct, same)
+    under_patient(scene, "Roe^Richard", other, theirs)
     with pytest.raises(AdrenalError, match="another patient") as caught:
         session.set_further("unenhanced", other)
     assert "Roe" not in str(caught.value)
@@ -559,7 +550,8 @@ def test_a_further_phase_of_another_patient_is_refused(work: Work, scene: Any) -
     session.set_further("arterial", nobody)  # a volume that came without a patient may be anybody's
     work.settle()
     assert session.not_yet == ()
-    # the CT is changed for one of another patient, the further phases stay behind
+    # the CT is changed for one of another patient before anything is outlined: the further phases stay behind
+    session.remove_lesion(session.current or "")
     session.set_ct(theirs)
     assert session.ct_problem is not None
     assert "unenhanced CT belongs to another patient" in session.ct_problem
@@ -568,6 +560,29 @@ def test_a_further_phase_of_another_patient_is_refused(work: Work, scene: Any) -
     session.set_further("unenhanced", None)
     work.settle()
     assert session.ct_problem is None
+
+
+@pytest.mark.parametrize("begun", ["outline", "value"])
+def test_values_and_outlines_of_one_patient_do_not_go_to_the_ct_of_another(work: Work, scene: Any, begun: str) -> None:
+    (segment_id,) = work.ready()
+    session, first = work.session, work.session.ct
+    same, nobody, theirs = (work.add_ct() for _ in range(3))
+    under_patient(scene, "Doe^Jane", first, same)
+    under_patient(scene, "Roe^Richard", theirs)
+    if begun == "value":
+        session.remove_lesion(segment_id)
+        session.set_entry("age", FormEntry("54", "years"))
+    with pytest.raises(AdrenalError, match="Begin the next case first") as caught:
+        session.set_ct(theirs)
+    assert "Roe" not in str(caught.value)
+    assert session.ct is first
+    for other in (same, first, nobody):  # of the same patient, or of nobody known
+        session.set_ct(other)
+        assert session.ct is other
+    session.set_ct(first)
+    session.start_new_case()
+    session.set_ct(theirs)
+    assert session.ct is theirs
 
 
 def test_what_cannot_be_cut_out_is_said_before_classify_is_pressed(work: Work, scene: Any) -> None:

@@ -90,3 +90,12 @@ def exported(scene: Any, segmentation: Any, segment_id: str, ct: Any) -> NDArray
     if colours is not None and colours.GetID() not in ("vtkMRMLColorTableNodeFileGenericColors.txt",):
         scene.RemoveNode(colours)
     return voxels
+
+
+def under_patient(scene: Any, name: str, *volumes: Any) -> None:
+    """Volumes under a patient and a study, as the application puts what it loads from DICOM."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    patient = tree.CreateSubjectItem(tree.GetSceneItemID(), name)
+    study = tree.CreateStudyItem(patient, "Study")
+    for volume in volumes:
+        tree.CreateItem(study, volume)

@@ -44,9 +44,21 @@ class Inputs:
         return self._case.ct
 
     def set_ct(self, node: Any) -> None:
-        """Choose the CT; its phase is read from its headers where the host can."""
-        if node is self._case.ct:
+        """Choose the CT; its phase is read from its headers where the host can.
+
+        Raises:
+            AdrenalError: it is known to belong to another patient than the CT before it, and values or outlines of that patient
+                stand in the case.
+        """
+        before = self._case.ct
+        if node is before:
             return
+        begun = bool(self._case.state.entries) or not self._nothing_drawn()
+        if begun and node is not None and before is not None and of_two_patients(self._case.scene, before, node):
+            raise AdrenalError(
+                "This CT is of another patient than the values and outlines of this case. Begin the next case first, then choose "
+                "this CT."
+            )
         self._case.ct = node
         if node is not None and self._case.segmentation is not None and self._nothing_drawn():
             self._case.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(node)
